@@ -1,0 +1,325 @@
+//! A command for each conversation: on the socket itself, as inetd and UCSPI do, or behind pipes. It starts commands
+//! and knows which are running; when they must end is decided elsewhere.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+
+use super::Wiring;
+use crate::exit::{Failure, Status};
+use crate::net::connection::Connection;
+use crate::relay::Flows;
+use crate::relay::closing::{Closing, Input};
+use crate::relay::end::{Handle, Sink, Source};
+use crate::relay::flow::Flow;
+use crate::sys::process::{self, Child, Ended, Start};
+use crate::sys::{self, Manner, Pid, PipeEnds, Signal};
+use crate::trace::{Event, Log, reason};
+
+/// A command to run, and how it is joined to the peer.
+#[derive(Debug)]
+pub struct Command {
+    words: Vec<OsString>,
+    joined: Joined,
+    own_group: bool,
+    found: Option<Found>,
+}
+
+/// How a command is joined to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// Its standard input and output are the socket.
+    Socket,
+    /// They are pipes, and fincat sees the bytes.
+    Pipes {
+        /// Its output goes to the peer; else to our standard output (`--recv-only`).
+        speaks: bool,
+        /// What the peer sends goes to its input; else that is empty (`--send-only`).
+        hears: bool,
+    },
+}
+
+/// What is the same for each conversation.
+#[derive(Debug)]
+struct Found {
+    file: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+/// The variables that describe a conversation; those of an outer server are not passed on.
+const TOLD: [&str; 9] = [
+    "PROTO",
+    "TCPREMOTEIP",
+    "TCPREMOTEPORT",
+    "TCPREMOTEHOST",
+    "TCPREMOTEINFO",
+    "TCPLOCALIP",
+    "TCPLOCALPORT",
+    "TCPLOCALHOST",
+    "TCPCONNNUM",
+];
+
+impl Command {
+    /// A command by its words, the first of which is searched in PATH. `own_group`: it leads a process group.
+    pub fn new(words: Vec<OsString>, joined: Joined, own_group: bool) -> Self {
+        Self { words, joined, own_group, found: None }
+    }
+
+    /// A line for `/bin/sh -c`.
+    pub fn shell(line: OsString, joined: Joined, own_group: bool) -> Self {
+        Self::new(vec!["/bin/sh".into(), "-c".into(), line], joined, own_group)
+    }
+
+    pub(super) fn holds_the_socket(&self) -> bool {
+        self.joined == Joined::Socket
+    }
+
+    /// The socket, the process's descriptor, and four ends of pipes while it starts.
+    pub(super) fn descriptors(&self) -> u64 {
+        if self.holds_the_socket() { 2 } else { 6 }
+    }
+
+    pub(super) fn uses_stdout(&self) -> bool {
+        matches!(self.joined, Joined::Pipes { speaks: false, .. })
+    }
+
+    /// Finds the file to execute. Fails with the statuses of a shell: 127 not found, 126 found but not executable.
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        let name = self.words.first().map_or(OsStr::new(""), OsString::as_os_str);
+        let path = find(name).map_err(|e| cannot_run(name, &e))?;
+        let string = |s: &OsStr| CString::new(s.as_bytes()).map_err(|e| cannot_run(name, &e.into()));
+        let inherited = std::env::vars_os().filter(|(name, _)| !TOLD.iter().any(|told| name == told));
+        self.found = Some(Found {
+            file: string(path.as_os_str())?,
+            arguments: self.words.iter().map(|word| string(word)).collect::<Result<_>>()?,
+            environment: inherited.filter_map(|(name, value)| variable(&name, &value)).collect(),
+        });
+        Ok(())
+    }
+
+    /// Starts the command and wires what is left for us to do.
+    pub(super) fn wire<'a>(
+        &'a self,
+        peer: &'a Connection,
+        closing: Closing,
+        number: usize,
+        roster: &Roster,
+        log: &Log,
+    ) -> Result<Wiring<'a>> {
+        let started = match self.joined {
+            Joined::Socket => self.start(peer, number, peer.as_fd(), peer.as_fd(), roster).map(Wiring::Lent),
+            Joined::Pipes { speaks, hears } => self.start_piped(peer, closing, number, (speaks, hears), roster),
+        };
+        let wiring = started.map_err(|e| cannot_run(&self.words[0], &e))?;
+        if let Wiring::Lent(running) | Wiring::Flows { command: Some(running), .. } = &wiring {
+            log.say(&Event::Started { pid: running.pid().as_raw_nonzero().get() });
+        }
+        Ok(wiring)
+    }
+
+    fn start_piped<'a>(
+        &'a self,
+        peer: &'a Connection,
+        closing: Closing,
+        number: usize,
+        (speaks, hears): (bool, bool),
+        roster: &Roster,
+    ) -> io::Result<Wiring<'a>> {
+        let (its_input, to_it) = sys::pipe(PipeEnds::Writer)?;
+        let (from_it, its_output) = sys::pipe(PipeEnds::Reader)?;
+        let output = if speaks { its_output.as_fd() } else { sys::stdout() };
+        let running = self.start(peer, number, its_input.as_fd(), output, roster)?;
+        let outgoing = speaks.then(|| {
+            let source = Source::descriptor("the command's output", Handle::Own(from_it), Manner::Plain);
+            Flow::new(source, peer.sink())
+        });
+        let sink = if hears { Sink::command(to_it) } else { Sink::nowhere() };
+        let flows = Flows { outgoing, incoming: Some(Flow::new(peer.source(), sink)) };
+        // A slow command is no silent input: its end is waited for.
+        Ok(Wiring::Flows { flows: Box::new(flows), closing: closing.settled(Input::Finite), command: Some(running) })
+    }
+
+    fn start(
+        &self,
+        peer: &Connection,
+        number: usize,
+        input: BorrowedFd<'_>,
+        output: BorrowedFd<'_>,
+        roster: &Roster,
+    ) -> io::Result<Running> {
+        let found = self.found.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let environment: Vec<CString> = found.environment.iter().cloned().chain(told(peer, number)).collect();
+        let start = |file: &CString, arguments: &[CString]| {
+            let own_group = self.own_group;
+            process::start(&Start { file, arguments, environment: &environment, input, output, own_group })
+        };
+        let child = match start(&found.file, &found.arguments) {
+            // A script without an interpreter line is the shell's, as execvp(3) and every shell have it.
+            Err(e) if process::is_not_a_program(&e) => {
+                let own = |s: &str| CString::new(s).unwrap_or_default();
+                let mut arguments = vec![own("sh"), found.file.clone()];
+                arguments.extend(found.arguments.iter().skip(1).cloned());
+                start(&own("/bin/sh"), &arguments)?
+            }
+            other => other?,
+        };
+        Running::enrol(child, roster)
+    }
+}
+
+fn variable(name: &OsStr, value: &OsStr) -> Option<CString> {
+    CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+}
+
+/// The UCSPI environment of a conversation.
+fn told(peer: &Connection, number: usize) -> Vec<CString> {
+    let pairs = [
+        ("PROTO", "TCP".to_owned()),
+        ("TCPREMOTEIP", peer.peer.ip().to_string()),
+        ("TCPREMOTEPORT", peer.peer.port().to_string()),
+        ("TCPLOCALIP", peer.local.ip().to_string()),
+        ("TCPLOCALPORT", peer.local.port().to_string()),
+        ("TCPCONNNUM", number.to_string()),
+    ];
+    pairs.iter().filter_map(|(name, value)| variable(name.as_ref(), value.as_ref())).collect()
+}
+
+/// The file that a shell would execute for `name`.
+fn find(name: &OsStr) -> io::Result<PathBuf> {
+    if name.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if name.as_bytes().contains(&b'/') {
+        return executable(Path::new(name)).map(|()| name.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let mut reason = io::ErrorKind::NotFound.into();
+    for directory in std::env::split_paths(&path) {
+        let file = directory.join(name);
+        match executable(&file) {
+            Ok(()) => return Ok(file),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => reason = e,
+            Err(_) => {}
+        }
+    }
+    Err(reason)
+}
+
+fn executable(file: &Path) -> io::Result<()> {
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let regular = std::fs::metadata(file)?.is_file();
+    let path = CString::new(file.as_os_str().as_bytes())?;
+    if regular && process::is_executable(&path).is_ok() { Ok(()) } else { Err(denied()) }
+}
+
+fn cannot_run(name: &OsStr, error: &io::Error) -> anyhow::Error {
+    let (status, why) = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => (Status::NotFound, "command not found".to_owned()),
+        _ => (Status::CannotRun, reason(error)),
+    };
+    Failure::error(status, format!("cannot run {}: {why}", name.to_string_lossy()))
+}
+
+/// The processes that conversations have started, so that what a server is told can be passed on to them.
+#[derive(Clone, Debug, Default)]
+pub struct Roster(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    children: Vec<Arc<Child>>,
+    leaving: bool,
+}
+
+impl Roster {
+    /// Sends a signal to every process under way: to its group, where it leads one.
+    pub fn signal(&self, signal: Signal) {
+        // Under the lock nobody is reaped, so no number can have become another process's.
+        self.lock().children.iter().for_each(|child| child.signal(signal));
+    }
+
+    /// The server stops: TERM to all, and from now on a command that ends takes its whole group with it.
+    pub fn dismiss(&self) {
+        self.lock().leaving = true;
+        self.signal(Signal::TERM);
+    }
+
+    /// The grace is over: KILL to commands; TERM again to forked conversations, which end at once then.
+    pub fn end(&self) {
+        for child in &self.lock().children {
+            child.signal(if child.leads_a_group() { Signal::KILL } else { Signal::TERM });
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a process in.
+    pub fn enrol(&self, child: Child) -> Arc<Child> {
+        let child = Arc::new(child);
+        self.lock().children.push(Arc::clone(&child));
+        child
+    }
+
+    /// Reaps a process and takes it off; waits where it has not ended.
+    pub fn reap(&self, child: &Child) -> io::Result<Ended> {
+        let mut entries = self.lock();
+        if entries.leaving && child.leads_a_group() {
+            // Unreaped it still holds the group's number: what is left of the group goes with it.
+            child.signal(Signal::KILL);
+        }
+        entries.children.retain(|other| other.pid() != child.pid());
+        child.reap()
+    }
+}
+
+/// A command under way.
+#[derive(Debug)]
+pub struct Running {
+    child: Arc<Child>,
+    end: OwnedFd,
+    roster: Roster,
+}
+
+impl Running {
+    fn enrol(child: Child, roster: &Roster) -> io::Result<Self> {
+        let child = roster.enrol(child);
+        match child.descriptor() {
+            Ok(end) => Ok(Self { child, end, roster: roster.clone() }),
+            Err(e) => {
+                // Unwatched it would be nobody's: better none than that.
+                child.signal(Signal::KILL);
+                let _ = roster.reap(&child);
+                Err(e)
+            }
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        self.child.pid()
+    }
+
+    /// Sends a signal to it, and to its group where it leads one.
+    pub fn signal(&self, signal: Signal) {
+        self.child.signal(signal);
+    }
+
+    /// Reaps it; waits where it has not ended.
+    pub fn reap(&self) -> io::Result<Ended> {
+        self.roster.reap(&self.child)
+    }
+}
+
+impl AsFd for Running {
+    /// Readable once the command has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+}

@@ -1,0 +1,112 @@
+//! Standard input to the peer, the peer to standard output. It finds the manner in which each can be used without
+//! blocking and without touching flags that belong to the shell too.
+
+use std::os::fd::BorrowedFd;
+
+use super::Wiring;
+use crate::net::connection::Connection;
+use crate::relay::Flows;
+use crate::relay::closing::{Closing, Input};
+use crate::relay::end::{Finish, Handle, Sink, Source};
+use crate::relay::flow::Flow;
+use crate::sys::{self, Kind, Manner, PIPE_BUF};
+use crate::trace::{Event, Log};
+
+/// How standard input and output are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stdio {
+    /// Whether standard input is read.
+    pub speaking: Speaking,
+    /// Where what the peer sends goes.
+    pub output: Output,
+    /// LF that no CR precedes is sent as CRLF.
+    pub crlf: bool,
+}
+
+/// Whether standard input is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaking {
+    /// It is, to its end.
+    Yes,
+    /// It is, unless it is `/dev/null`: its immediate end would make several peers stop sending.
+    UnlessNull,
+    /// It is not (`--recv-only`).
+    No,
+}
+
+/// Where what the peer sends goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To standard output, which is closed at the peer's end: the pipeline sees EOF.
+    Closing,
+    /// To standard output, which stays open for the next peer.
+    Staying,
+    /// To standard output, which several peers share: whole writes of `PIPE_BUF` bytes at most.
+    Shared,
+    /// Nowhere.
+    Dropped,
+}
+
+impl Stdio {
+    /// Wires both directions, or only the incoming one where standard input is not read.
+    pub fn wire<'a>(&self, peer: &'a Connection, closing: Closing, log: &Log) -> Wiring<'a> {
+        let kind = sys::kind(sys::stdin()).unwrap_or(Kind::Null);
+        let speaks = match self.speaking {
+            Speaking::Yes => true,
+            Speaking::UnlessNull => kind != Kind::Null,
+            Speaking::No => false,
+        };
+        if self.speaking == Speaking::UnlessNull && !speaks {
+            log.say(&Event::Option("standard input is /dev/null: only receiving (-N half-closes instead)"));
+        }
+        let outgoing = speaks.then(|| {
+            let flow = Flow::new(input(kind), peer.sink());
+            if self.crlf { flow.with_crlf() } else { flow }
+        });
+        let incoming = Some(Flow::new(peer.source(), self.output.sink()));
+        let input = match kind {
+            Kind::Terminal => Input::Terminal,
+            Kind::File => Input::Finite,
+            _ => Input::Open,
+        };
+        Wiring::flows(Flows { outgoing, incoming }, closing, input)
+    }
+}
+
+impl Output {
+    /// The sink for it.
+    pub fn sink<'a>(self) -> Sink<'a> {
+        let finish = if self == Output::Closing { Finish::Close } else { Finish::Nothing };
+        let sink = || {
+            let (handle, manner) = access(sys::stdout(), true);
+            Sink::output(handle, manner, finish)
+        };
+        match self {
+            Output::Dropped => Sink::nowhere(),
+            Output::Shared => sink().at_most(PIPE_BUF),
+            Output::Closing | Output::Staying => sink(),
+        }
+    }
+}
+
+fn input<'a>(kind: Kind) -> Source<'a> {
+    let (handle, manner) = access(sys::stdin(), false);
+    let source = Source::descriptor("standard input", handle, manner);
+    // Reading a terminal from the background would stop us.
+    if kind == Kind::Terminal { source.gated(sys::in_foreground) } else { source }
+}
+
+/// How a standard descriptor is used without waiting and without setting flags that others share.
+fn access<'a>(fd: BorrowedFd<'static>, write: bool) -> (Handle<'a>, Manner) {
+    let manner = match sys::kind(fd) {
+        Ok(Kind::Pipe) => Manner::NoWait,
+        Ok(Kind::Socket) => Manner::DontWait,
+        Ok(Kind::Fifo | Kind::Terminal) => match sys::reopen(fd, write) {
+            Ok(own) => return (Handle::Own(own), Manner::Plain),
+            // No /proc, or a terminal of somebody else's: readiness has to do.
+            Err(_) => Manner::Plain,
+        },
+        _ => Manner::Plain,
+    };
+    (Handle::Lent(fd), manner)
+}

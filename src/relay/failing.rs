@@ -1,0 +1,87 @@
+//! What it means for a conversation that a descriptor fails: whose fault, what is still delivered, how it ends.
+//! It knows no message and no exit status.
+
+use std::io;
+
+use super::closing::Side;
+use super::end::Reader;
+use super::flow::{Fault, Flow, State};
+use super::outcome::Ending;
+use super::teardown::{Patience, Teardown};
+use super::{Phase, Relay};
+use crate::sys;
+
+impl Relay<'_> {
+    pub(super) fn fault(&mut self, side: Side, fault: Fault) {
+        let flow = match side {
+            Side::We => self.flows.outgoing.as_ref(),
+            Side::Peer => self.flows.incoming.as_ref(),
+        };
+        let reader = flow.map_or(Reader::Peer, Flow::reader);
+        let object = flow.map_or("", Flow::source_name);
+        match (side, fault, reader) {
+            (Side::Peer, Fault::Source(error), _) => {
+                let lost = self.owes();
+                let error = self.broken.take().unwrap_or(error);
+                self.end(Ending::of_peer(error, lost), Patience::Brief);
+            }
+            (Side::We, Fault::Source(error), _) => {
+                self.end(Ending::Local { verb: "read", object, error }, Patience::Full);
+            }
+            (_, Fault::Sink(error), Reader::Peer) => self.peer_refuses(side, error),
+            (_, Fault::Sink(error), _) if error.kind() == io::ErrorKind::BrokenPipe => self.output_lost(),
+            (_, Fault::Sink(error), _) => {
+                self.end(Ending::Local { verb: "write", object: "standard output", error }, Patience::Full);
+            }
+        }
+    }
+
+    /// The peer's socket takes nothing more. What it sent before is delivered first, if somebody else reads that.
+    fn peer_refuses(&mut self, side: Side, error: io::Error) {
+        let hears = self.flows.incoming.as_ref().is_some_and(|flow| flow.state() != State::Done);
+        if side == Side::We && hears {
+            self.broken = Some(error);
+            if let Some(flow) = &mut self.flows.outgoing {
+                flow.abandon();
+            }
+        } else {
+            self.end(Ending::of_peer(error, true), Patience::Brief);
+        }
+    }
+
+    /// Whoever reads what the peer sends is gone.
+    pub(super) fn output_lost(&mut self) {
+        let Some(flow) = &mut self.flows.incoming else { return };
+        if flow.reader() == Reader::Command {
+            return flow.forget_sink();
+        }
+        let undelivered = flow.state() == State::Draining || sys::waiting(self.peer) != Some(0);
+        let clean = self.ours_ended.is_some() && !undelivered && sys::unacknowledged(self.peer) == 0;
+        self.end(Ending::OutputGone { clean }, Patience::Full);
+    }
+
+    /// The peer has ended and is now gone altogether: its socket shows an error or a hang-up.
+    pub(super) fn peer_lost(&mut self) {
+        let lost = self.owes();
+        let error = sys::take_error(self.peer).unwrap_or_else(|| io::ErrorKind::BrokenPipe.into());
+        self.end(Ending::of_peer(error, lost), Patience::Brief);
+    }
+
+    /// Whether something that we read from our input may not have reached the peer.
+    fn owes(&self) -> bool {
+        let held = self.flows.outgoing.as_ref().is_some_and(|flow| flow.state() == State::Draining);
+        held || sys::unacknowledged(self.peer) > 0
+    }
+
+    /// The conversation is over; the peer is heard out as far as its connection still stands. The first verdict stays.
+    pub(super) fn end(&mut self, ending: Ending, patience: Patience) {
+        if !self.is_deciding() {
+            return;
+        }
+        self.phase = if ending.tears_down() {
+            Phase::Closing(ending, Teardown::begin(self.peer, patience))
+        } else {
+            Phase::Over(ending)
+        };
+    }
+}

@@ -1,0 +1,348 @@
+//! HOW DOES IT END: the relay moves the bytes of one conversation and ends it by the rules of `closing`.
+//! It knows descriptors, bytes, ends and times; neither what stands behind them nor who else is being served.
+//!
+//! In reading order: `end` (sources, sinks), `flow` (one direction), `closing` (the policy), `clock` (its times),
+//! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
+//! `outcome` (what became of it).
+
+pub mod clock;
+pub mod closing;
+pub mod end;
+mod failing;
+pub mod flow;
+pub mod outcome;
+pub mod teardown;
+mod waiting;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use self::clock::{Clock, Due, Hand};
+use self::closing::{Action, Closing, OnEof, Side};
+use self::end::Reader;
+use self::flow::{Flow, State};
+use self::outcome::{Bound, Ending, Outcome};
+use self::teardown::{Patience, Teardown};
+use crate::sys;
+use crate::trace::{Event, Log};
+
+/// Keepalive after the peer's FIN: a peer that only half-closed answers for ever, one that is gone resets.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBES: u32 = 127;
+
+/// Between two looks at what is acknowledged, which wakes no poll(2): the first, and the longest.
+const LOOK_FIRST: Duration = Duration::from_millis(1);
+const LOOK_LONGEST: Duration = Duration::from_millis(50);
+
+/// The two directions of a conversation. A missing one counts as ended and says nothing.
+#[derive(Debug)]
+pub struct Flows<'a> {
+    /// From our input to the peer.
+    pub outgoing: Option<Flow<'a>>,
+    /// From the peer to our output.
+    pub incoming: Option<Flow<'a>>,
+}
+
+/// A time by which the conversation must be over, and the duration that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// When.
+    pub at: Instant,
+    /// What the message says.
+    pub asked: Duration,
+}
+
+/// One conversation under way.
+#[derive(Debug)]
+pub struct Relay<'a> {
+    peer: BorrowedFd<'a>,
+    flows: Flows<'a>,
+    closing: Closing,
+    deadline: Option<Deadline>,
+    log: &'a Log,
+    phase: Phase,
+    ours_ended: Option<Instant>,
+    peers_ended: Option<Instant>,
+    closed_first: Option<Side>,
+    /// The peer's socket failed when we wrote; what it sent before is still being delivered.
+    broken: Option<io::Error>,
+    /// Only what had arrived at our end is still delivered.
+    last_words: bool,
+    mentioned: bool,
+    look: Duration,
+    unacknowledged: u64,
+}
+
+/// Where the conversation stands.
+#[derive(Debug)]
+enum Phase {
+    /// Bytes move, or may.
+    Talking,
+    /// Our input has ended; the conversation ends when the peer's TCP has acknowledged all of it.
+    Acknowledging,
+    /// It is decided how it ended; the peer is being heard out.
+    Closing(Ending, Teardown),
+    /// Nothing is left to do.
+    Over(Ending),
+}
+
+/// Why [`Relay::run`] returned.
+#[derive(Debug)]
+pub enum Turn {
+    /// The conversation is over; the socket can be dropped.
+    Ended(Outcome),
+    /// One of the watched descriptors is readable, or the time is up: call again after seeing to it.
+    Called,
+}
+
+impl<'a> Relay<'a> {
+    /// A conversation on the socket `peer` that has not moved anything yet.
+    pub fn new(
+        peer: BorrowedFd<'a>,
+        flows: Flows<'a>,
+        closing: Closing,
+        deadline: Option<Deadline>,
+        log: &'a Log,
+    ) -> Self {
+        Self {
+            peer,
+            flows,
+            closing,
+            deadline,
+            log,
+            phase: Phase::Talking,
+            ours_ended: None,
+            peers_ended: None,
+            closed_first: None,
+            broken: None,
+            last_words: false,
+            mentioned: false,
+            look: LOOK_FIRST,
+            unacknowledged: 0,
+        }
+    }
+
+    /// Goes on until the conversation is over, one of `watch` is readable, or `until` has come.
+    pub fn run(&mut self, watch: &[BorrowedFd<'_>], until: Option<Instant>) -> Turn {
+        loop {
+            self.look_at_acknowledgements();
+            self.look_at_the_clock();
+            if let Phase::Closing(_, teardown) = &mut self.phase
+                && teardown.advance(self.peer)
+            {
+                let ending = self.take_ending();
+                self.phase = Phase::Over(ending);
+            }
+            if let Phase::Over(_) = self.phase {
+                return Turn::Ended(self.outcome());
+            }
+            if self.wait(watch, until) {
+                return Turn::Called;
+            }
+        }
+    }
+
+    /// Ends the conversation at once: a signal, or a stopping server.
+    pub fn call_off(&mut self) {
+        if let Phase::Closing(ending, teardown) = &mut self.phase {
+            (*ending, *teardown) = (Ending::Called, Teardown::begin(self.peer, Patience::Brief));
+        }
+        self.end(Ending::Called, Patience::Brief);
+    }
+
+    fn is_deciding(&self) -> bool {
+        matches!(self.phase, Phase::Talking | Phase::Acknowledging)
+    }
+
+    fn take_ending(&mut self) -> Ending {
+        match std::mem::replace(&mut self.phase, Phase::Talking) {
+            Phase::Closing(ending, _) | Phase::Over(ending) => ending,
+            Phase::Talking | Phase::Acknowledging => Ending::Called,
+        }
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
+        let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
+        let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
+        Outcome { ending: self.take_ending(), closed_first: self.closed_first, sent, received }
+    }
+
+    /// Moves bytes in one direction, the end of its source included.
+    fn advance(&mut self, side: Side, readable: bool) {
+        if !self.is_deciding() {
+            return;
+        }
+        let flow = match side {
+            Side::We => &mut self.flows.outgoing,
+            Side::Peer => &mut self.flows.incoming,
+        };
+        let Some(flow) = flow.as_mut().filter(|flow| flow.state() != State::Done) else { return };
+        match flow.advance(readable) {
+            Ok(()) if flow.state() == State::Done => self.ended(side),
+            Ok(()) => {}
+            Err(fault) => self.fault(side, fault),
+        }
+    }
+
+    /// A direction has ended by itself, everything of it being delivered.
+    fn ended(&mut self, side: Side) {
+        if let (Side::Peer, Some(error)) = (side, self.broken.take()) {
+            return self.end(Ending::of_peer(error, true), Patience::Brief);
+        }
+        if side == Side::Peer && self.last_words {
+            return self.say_farewell();
+        }
+        let (own, other) = match side {
+            Side::We => (&mut self.ours_ended, self.flows.incoming.as_ref()),
+            Side::Peer => (&mut self.peers_ended, self.flows.outgoing.as_ref()),
+        };
+        *own = Some(Instant::now());
+        let other_ended = other.is_none_or(|flow| flow.state() == State::Done);
+        self.closed_first.get_or_insert(side);
+        self.log.say(&Event::End { side });
+        match self.phase {
+            // Our input's end has decided already; the peer's only finishes our output.
+            Phase::Acknowledging => self.finish_output(),
+            _ => self.take(self.closing.on_end(side, other_ended)),
+        }
+    }
+
+    fn take(&mut self, action: Action) {
+        match action {
+            Action::Hold => {}
+            Action::HalfClose => self.half_close(),
+            Action::LastWords => {
+                self.half_close();
+                self.hear_last_words();
+            }
+            Action::EndWhenAcknowledged => {
+                self.half_close();
+                self.phase = Phase::Acknowledging;
+            }
+            Action::AbortWhenAcknowledged => self.phase = Phase::Acknowledging,
+            Action::FinishOutput => {
+                self.finish_output();
+                // Refused where the socket knows no keepalive; there a peer that is gone shows at once.
+                let _ = sys::probe(self.peer, PROBE_EVERY, PROBES);
+            }
+            Action::FinishOutputAndInput => {
+                self.finish_output();
+                if let Some(flow) = &mut self.flows.outgoing {
+                    flow.end_after_what_waits();
+                }
+            }
+            Action::End => {
+                self.finish_output();
+                self.end(Ending::Order, Patience::Full);
+            }
+        }
+    }
+
+    fn half_close(&mut self) {
+        if let Some(Err(e)) = self.flows.outgoing.as_mut().map(Flow::finish_sink) {
+            self.end(Ending::of_peer(e, true), Patience::Brief);
+        }
+    }
+
+    fn finish_output(&mut self) {
+        let flow = self.flows.incoming.as_mut().filter(|flow| flow.state() == State::Done);
+        if let Some(Err(error)) = flow.map(Flow::finish_sink) {
+            self.end(Ending::Local { verb: "close", object: "standard output", error }, Patience::Brief);
+        }
+    }
+
+    /// What the peer has sent so far is delivered; then the conversation ends, the rest is dropped.
+    fn hear_last_words(&mut self) {
+        self.phase = Phase::Talking;
+        self.last_words = true;
+        match self.flows.incoming.as_mut().filter(|flow| flow.state() != State::Done) {
+            Some(flow) => flow.end_after_what_waits(),
+            None => self.say_farewell(),
+        }
+    }
+
+    fn say_farewell(&mut self) {
+        self.finish_output();
+        if self.closing.on_eof == OnEof::Reset {
+            // The owner's close does the rest.
+            let _ = sys::abort_on_close(self.peer);
+            self.end(Ending::Abort, Patience::Brief);
+        } else {
+            self.end(Ending::Order, Patience::Full);
+        }
+    }
+
+    fn look_at_acknowledgements(&mut self) {
+        let Phase::Acknowledging = self.phase else { return };
+        if sys::unacknowledged(self.peer) > 0 {
+            self.look = (self.look * 2).min(LOOK_LONGEST);
+            let heard = self.flows.incoming.as_ref().is_none_or(|flow| flow.state() == State::Done);
+            // After the peer's FIN no read tells of an RST any more.
+            if let Some(error) = sys::take_error(self.peer).filter(|_| heard) {
+                self.end(Ending::of_peer(error, true), Patience::Brief);
+            }
+        } else if self.closing.on_eof == OnEof::Reset {
+            self.hear_last_words();
+        } else {
+            self.end(Ending::Order, Patience::Full);
+        }
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let Some((at, due)) = self.clock().next().filter(|_| self.is_deciding()) else { return };
+        if Instant::now() < at || self.peer_takes_more(due) {
+            return;
+        }
+        let (ending, patience) = match due {
+            Due::Mention => {
+                self.mentioned = true;
+                return self.log.say(&Event::WaitingForInput);
+            }
+            Due::NeverSpoke => {
+                self.log.say(&Event::NeverSpoke);
+                (Ending::Order, Patience::Full)
+            }
+            Due::Quit => (Ending::Order, Patience::Brief),
+            Due::Deadline => {
+                let asked = self.deadline.map(|deadline| deadline.asked);
+                (Ending::TimedOut(Bound::Deadline(asked.unwrap_or_default())), Patience::Brief)
+            }
+            Due::Idle => (Ending::TimedOut(Bound::Idle(self.closing.idle_timeout.unwrap_or_default())), Patience::Full),
+            Due::HalfClosed(side) => {
+                let asked = self.closing.half_close_timeout.unwrap_or_default();
+                (Ending::TimedOut(Bound::HalfClose(side, asked)), Patience::Brief)
+            }
+        };
+        self.end(ending, patience);
+    }
+
+    /// A peer that says nothing but still takes what we sent is not silent: its clock starts anew.
+    fn peer_takes_more(&mut self, due: Due) -> bool {
+        if !matches!(due, Due::Quit | Due::HalfClosed(Side::Peer)) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.unacknowledged, sys::unacknowledged(self.peer));
+        let takes = self.unacknowledged > 0 && before != self.unacknowledged;
+        if takes {
+            self.ours_ended = Some(Instant::now());
+        }
+        takes
+    }
+
+    fn clock(&self) -> Clock<'_> {
+        let hand = |flow: Option<&Flow<'_>>, ended| {
+            let flow = flow.map(|flow| (flow.state() != State::Draining, flow.last_moved(), flow.taken()));
+            let (empty, moved, bytes) = flow.unwrap_or((true, None, 0));
+            Hand { ended, empty, moved, bytes }
+        };
+        Clock {
+            closing: &self.closing,
+            deadline: self.deadline.map(|deadline| deadline.at),
+            ours: hand(self.flows.outgoing.as_ref(), self.ours_ended),
+            peers: hand(self.flows.incoming.as_ref(), self.peers_ended),
+            mentioned: self.mentioned,
+        }
+    }
+}

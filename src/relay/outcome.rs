@@ -1,0 +1,87 @@
+//! What became of a conversation: facts for the messages and the exit status, no words and no numbers of theirs.
+
+use std::io;
+use std::time::Duration;
+
+use super::closing::Side;
+
+/// How a conversation ended, and what it moved.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Why it is over.
+    pub ending: Ending,
+    /// Whose end came first, if any came.
+    pub closed_first: Option<Side>,
+    /// Bytes given to the peer's socket.
+    pub sent: u64,
+    /// Bytes received from it.
+    pub received: u64,
+}
+
+/// Why a conversation is over.
+#[derive(Debug)]
+pub enum Ending {
+    /// Both ended, or a rule of the policy ended it in order.
+    Order,
+    /// We aborted it, as asked (`--on-eof reset`).
+    Abort,
+    /// Whoever read our output is gone; `clean` if that lost nothing: our input had ended, all that was sent is
+    /// acknowledged, all that was received is delivered.
+    OutputGone {
+        /// Whether nothing was lost.
+        clean: bool,
+    },
+    /// The peer's RST: `ECONNRESET`, or `EPIPE` with something of ours not acknowledged.
+    Reset,
+    /// A bound of ours, or the network's patience, ran out.
+    TimedOut(Bound),
+    /// The network says that the peer cannot be reached any more.
+    Unreachable(io::Error),
+    /// Our input or our output failed.
+    Local {
+        /// What could not be done: "read", "write".
+        verb: &'static str,
+        /// To what: "standard input".
+        object: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// The socket failed in another way.
+    Peer(io::Error),
+    /// It was called off from outside.
+    Called,
+}
+
+/// Which time ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// `--deadline`.
+    Deadline(Duration),
+    /// `--idle-timeout`.
+    Idle(Duration),
+    /// `--half-close-timeout`: this side was silent after the other's end.
+    HalfClose(Side, Duration),
+    /// `ETIMEDOUT`: the peer's TCP does not answer.
+    Network,
+}
+
+impl Ending {
+    /// What an error of the peer's socket means. `lost` says that something we sent may never have arrived.
+    pub fn of_peer(error: io::Error, lost: bool) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Ending::Reset,
+            io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected if lost => Ending::Reset,
+            io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => Ending::Order,
+            io::ErrorKind::TimedOut => Ending::TimedOut(Bound::Network),
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+                Ending::Unreachable(error)
+            }
+            _ => Ending::Peer(error),
+        }
+    }
+
+    /// Whether the peer is worth hearing out before the close: the connection stands, and nobody is in a hurry.
+    pub(crate) fn tears_down(&self) -> bool {
+        !matches!(self, Ending::Abort | Ending::Reset | Ending::Unreachable(_) | Ending::TimedOut(Bound::Network))
+    }
+}

@@ -1,0 +1,78 @@
+//! The last close of a socket, such that it never destroys what we sent: half-close, read and drop what still comes,
+//! close. (Closing a TCP socket with unread input sends RST, and RST can destroy what the peer has not read yet.)
+//! It does not close the socket: its owner does, by dropping it.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use crate::sys::{self, Manner};
+
+/// How long the peer may be silent before we close on it.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long it may talk on.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Between two looks at what is acknowledged, which wakes no poll(2).
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Bytes dropped at a time.
+const PIECE: usize = 64 * 1024;
+
+/// How much the peer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Until its EOF, 1 s without a byte, or 30 s in all.
+    Full,
+    /// Until its EOF, or all that we sent is acknowledged and what came is read; 1 s at most.
+    Brief,
+}
+
+/// A socket that is being finished.
+#[derive(Debug)]
+pub struct Teardown {
+    patience: Patience,
+    silent_since: Instant,
+    longest: Instant,
+    over: bool,
+}
+
+impl Teardown {
+    /// Half-closes `peer` and begins to hear it out.
+    pub fn begin(peer: BorrowedFd<'_>, patience: Patience) -> Self {
+        let now = Instant::now();
+        // What fails here is a socket that is finished already; the first read says so.
+        let _ = sys::shutdown_write(peer);
+        let longest = if patience == Patience::Full { LONGEST } else { SILENCE };
+        Self { patience, silent_since: now, longest: now + longest, over: false }
+    }
+
+    /// Reads and drops what is there; true when the socket can be closed.
+    pub fn advance(&mut self, peer: BorrowedFd<'_>) -> bool {
+        let mut dropped = Vec::with_capacity(PIECE);
+        while !self.over {
+            dropped.clear();
+            match sys::read(peer, Manner::DontWait, &mut dropped) {
+                Ok(1..) => self.silent_since = Instant::now(),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
+                Ok(0) | Err(_) => self.over = true,
+            }
+            self.over |= Instant::now() >= self.longest;
+        }
+        let heard_enough = self.patience == Patience::Brief && sys::unacknowledged(peer) == 0;
+        self.over |= heard_enough || Instant::now() >= self.bound();
+        self.over
+    }
+
+    /// When to advance again, readable or not.
+    pub fn until(&self) -> Instant {
+        match self.patience {
+            Patience::Full => self.bound(),
+            Patience::Brief => self.bound().min(Instant::now() + LOOK),
+        }
+    }
+
+    fn bound(&self) -> Instant {
+        self.longest.min(self.silent_since + SILENCE)
+    }
+}

@@ -1,0 +1,137 @@
+//! What a conversation waits for: which descriptors, until when, and what readiness of each means.
+//! It moves nothing and decides nothing.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use super::closing::Side;
+use super::flow::{Flow, State};
+use super::outcome::Ending;
+use super::teardown::Patience;
+use super::{Phase, Relay};
+use crate::sys::{self, PollFd, PollFlags};
+
+/// Between two looks at a gate that is shut.
+const GATE: Duration = Duration::from_secs(1);
+
+/// What a descriptor is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    /// The outgoing flow's source or sink.
+    Outgoing,
+    /// The incoming flow's source or sink.
+    Incoming,
+    /// The incoming flow's sink, for its loss only.
+    Output,
+    /// The peer's socket, for its loss only.
+    Peer,
+    /// The peer's socket while it is torn down.
+    Teardown,
+}
+
+/// What poll(2) said.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is the answer of one descriptor")]
+struct Polled {
+    called: bool,
+    outgoing: bool,
+    incoming: bool,
+    output_lost: bool,
+    peer_lost: bool,
+    failed: Option<io::Error>,
+}
+
+impl Polled {
+    fn note(&mut self, slot: Slot, events: PollFlags) {
+        let lost = events.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+        match slot {
+            Slot::Outgoing => self.outgoing |= !events.is_empty(),
+            Slot::Incoming => self.incoming |= !events.is_empty(),
+            Slot::Output => self.output_lost |= lost,
+            Slot::Peer => self.peer_lost |= lost,
+            Slot::Teardown => {}
+        }
+    }
+}
+
+impl Relay<'_> {
+    /// Waits for the next thing to do and moves bytes; true when the caller is wanted.
+    pub(super) fn wait(&mut self, watch: &[BorrowedFd<'_>], until: Option<Instant>) -> bool {
+        let bound = [until, self.next_look()].into_iter().flatten().min();
+        let mut polled = Polled::default();
+        {
+            let mut fds = Vec::with_capacity(watch.len() + 4);
+            fds.extend(watch.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+            let slots = self.interests(&mut fds);
+            // ENOMEM or EINVAL: nothing that waiting longer would mend.
+            polled.failed = sys::poll(&mut fds, bound).err();
+            polled.called = fds[..watch.len()].iter().any(|fd| !fd.revents().is_empty());
+            for (slot, fd) in slots.iter().zip(&fds[watch.len()..]) {
+                polled.note(*slot, fd.revents());
+            }
+        }
+        let wanted = polled.called || until.is_some_and(|at| Instant::now() >= at);
+        self.act(polled);
+        wanted
+    }
+
+    fn act(&mut self, polled: Polled) {
+        if let Some(error) = polled.failed.filter(|_| self.is_deciding()) {
+            return self.end(Ending::Local { verb: "wait for", object: "the conversation", error }, Patience::Brief);
+        }
+        // The peer first: what it has sent before an error is delivered before the error counts.
+        self.advance(Side::Peer, polled.incoming);
+        self.advance(Side::We, polled.outgoing);
+        if polled.output_lost && self.is_deciding() {
+            self.output_lost();
+        }
+        if polled.peer_lost && self.is_deciding() {
+            self.peer_lost();
+        }
+    }
+
+    /// Adds what poll(2) must watch besides the caller's descriptors; what each is watched for.
+    fn interests<'s>(&'s self, fds: &mut Vec<PollFd<'s>>) -> Vec<Slot> {
+        let mut slots = Vec::with_capacity(4);
+        let mut add = |slot, fd| {
+            slots.push(slot);
+            fds.push(fd);
+        };
+        if !self.is_deciding() {
+            add(Slot::Teardown, PollFd::from_borrowed_fd(self.peer, PollFlags::IN));
+            return slots;
+        }
+        let (outgoing, incoming) = (self.flows.outgoing.as_ref(), self.flows.incoming.as_ref());
+        if let Some(fd) = outgoing.and_then(Flow::poll) {
+            add(Slot::Outgoing, fd);
+        }
+        if let Some(fd) = incoming.and_then(Flow::poll) {
+            add(Slot::Incoming, fd);
+        }
+        let hears = incoming.is_some_and(|flow| flow.state() != State::Done);
+        if let Some(fd) = incoming.filter(|_| hears).and_then(Flow::watched) {
+            add(Slot::Output, PollFd::from_borrowed_fd(fd, PollFlags::empty()));
+        }
+        // Until the peer's FIN, reading tells of its errors; after ours too, a hang-up is nothing but the two ends.
+        if !hears && matches!(self.phase, Phase::Talking) {
+            add(Slot::Peer, PollFd::from_borrowed_fd(self.peer, PollFlags::empty()));
+        }
+        slots
+    }
+
+    fn next_look(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
+        match &self.phase {
+            Phase::Closing(_, teardown) => return Some(teardown.until()),
+            Phase::Over(_) => return Some(now),
+            _ if flows.iter().flatten().any(|flow| flow.is_ready()) => return Some(now),
+            _ => {}
+        }
+        let acknowledged = matches!(self.phase, Phase::Acknowledging).then(|| now + self.look);
+        let gate = flows.iter().flatten().any(|flow| flow.is_shut()).then(|| now + GATE);
+        let due = self.clock().next().map(|(at, _)| at);
+        [acknowledged, gate, due].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,282 @@
+//! From a command line to an exit status: reads it, plans it, carries it out. It knows every room and does the work of
+//! none.
+
+use std::ffi::OsString;
+use std::io;
+use std::panic::PanicHookInfo;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::cli::{self, Typed};
+use crate::exit::{Failure, Status};
+use crate::handler::command::Roster;
+use crate::net::address::Place;
+use crate::net::dial::{self, Undialed};
+use crate::net::listen::{self, Unbound};
+use crate::plan::{self, ConnectPlan, Conversation, ListenPlan, Plan};
+use crate::relay::Deadline;
+use crate::serve::admission::Admission;
+use crate::serve::fork::Forks;
+use crate::serve::ready::Readiness;
+use crate::serve::signals::{Hearing, Signals};
+use crate::serve::single::Single;
+use crate::serve::stopping::Stopping;
+use crate::serve::thread::Threads;
+use crate::serve::{self, Duty, Front, Keep, Mode, Server};
+use crate::session::Terms;
+use crate::sys::{self, Manner};
+use crate::trace::{Event, Log, reason, span};
+
+/// What a command of a one-shot conversation has between TERM and KILL.
+const COMMAND_GRACE: Duration = Duration::from_secs(1);
+
+/// Descriptors that are left free for what a moment needs: a listener's, a name's, a message's.
+const SPARE: u64 = 2;
+
+/// Carries out a command line, the program's name first, and tells how the process is to end.
+pub fn run(line: &[OsString]) -> Status {
+    // Descriptors 0, 1 and 2 must be somebody's before anything is opened.
+    if sys::open_standard().is_err() {
+        return Status::Failure;
+    }
+    let log = Log::default();
+    let command = match cli::read(line) {
+        Typed::Command(command) => *command,
+        Typed::Print(text) => return print(&text, &log),
+        Typed::Brief => {
+            let _ = sys::write(sys::stderr(), Manner::Plain, cli::BRIEF.as_bytes());
+            return Status::Usage;
+        }
+        Typed::Refuse(sentence) => {
+            log.say(&Event::Failure(&sentence));
+            return Status::Usage;
+        }
+    };
+    let (log, done) = match plan::plan(command) {
+        Err(e) => (log, Err(e)),
+        Ok(Plan::Listen(plan)) => (Log::new(plan.conversation.level), listen(plan)),
+        Ok(Plan::Connect(plan)) => (Log::new(plan.conversation.level), connect(plan)),
+    };
+    done.unwrap_or_else(|e| {
+        log.say(&Event::Failure(&e.to_string()));
+        Failure::status(&e)
+    })
+}
+
+/// Says a bug of ours in one line. In a server it costs one conversation.
+pub fn confess(bug: &PanicHookInfo<'_>) {
+    let at = bug.location().map(ToString::to_string).unwrap_or_default();
+    Log::default().say(&Event::Failure(&format!("cannot go on: a bug at {at}: please report it")));
+}
+
+fn print(text: &str, log: &Log) -> Status {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match sys::write(sys::stdout(), Manner::Plain, rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Status::Signal(sys::Signal::PIPE.as_raw()),
+            Err(e) => {
+                log.say(&Event::Failure(&format!("cannot write standard output: {}", reason(&e))));
+                return Status::Failure;
+            }
+        }
+    }
+    Status::Order
+}
+
+impl Conversation {
+    /// What its conversations have in common. Their needs are looked at first.
+    fn terms(mut self, command_grace: Duration) -> Result<Terms> {
+        self.task.prepare()?;
+        let log = Log::new(self.level);
+        let (closing, deadline) = (self.closing, self.deadline);
+        Ok(Terms { task: self.task, closing, deadline, command_grace, roster: Roster::default(), log })
+    }
+}
+
+fn signals(hearing: Hearing) -> Result<Signals> {
+    Signals::new(hearing)
+        .map_err(|e| Failure::error(Status::Failure, format!("cannot listen for signals: {}", reason(&e))))
+}
+
+fn from_now(asked: Option<Duration>) -> Option<Deadline> {
+    let asked = asked?;
+    Some(Deadline { at: Instant::now().checked_add(asked)?, asked })
+}
+
+fn sooner(a: Option<Deadline>, b: Option<Deadline>) -> Option<Deadline> {
+    [a, b].into_iter().flatten().min_by_key(|deadline| deadline.at)
+}
+
+// ---- connect ----------------------------------------------------------------------------------------------------------
+
+fn connect(plan: ConnectPlan) -> Result<Status> {
+    let deadline = from_now(plan.conversation.deadline);
+    let within = sooner(from_now(plan.within), deadline);
+    let terms = plan.conversation.terms(COMMAND_GRACE)?;
+    sys::seal_inherited();
+    let signals = signals(Hearing::One)?;
+    let until = within.map(|within| within.at);
+    let report = match dial::dial(&plan.place, plan.resolving, plan.options, until, signals.stop()) {
+        Ok(peer) => serve::alone(peer, &terms, 1, deadline, &signals),
+        Err(Undialed::Stopped) => return Ok(stopped(&signals)),
+        Err(why) => return Err(undialed(&plan.place, &why, within, deadline)),
+    };
+    Ok(signals.received().map_or(report.status, Status::Signal))
+}
+
+fn undialed(place: &Place, why: &Undialed, within: Option<Deadline>, deadline: Option<Deadline>) -> anyhow::Error {
+    let option = if within.map(|w| w.at) == deadline.map(|d| d.at) { "--deadline" } else { "-w" };
+    let bound = within.map(|within| format!("after {}", span(within.asked))).unwrap_or_default();
+    match why {
+        Undialed::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => {
+            let sentence = format!("cannot connect to {place}: timed out {bound} resolving the name ({option})");
+            Failure::error(Status::TimedOut, sentence)
+        }
+        Undialed::Unresolved(e) => unresolved(place, e),
+        Undialed::Source(source, e) => {
+            Failure::error(Status::CannotBind, format!("cannot come from {source}: {}", reason(e)))
+        }
+        Undialed::Stopped => Failure::error(Status::Failure, "cannot connect: stopped"),
+        Undialed::Tried(tried) => {
+            let told = |e: &io::Error| match e.kind() {
+                io::ErrorKind::TimedOut if within.is_some() => format!("timed out {bound} ({option})"),
+                _ => reason(e),
+            };
+            let status = tried.iter().map(|(_, e)| status_of(e)).min_by_key(|status| rank(*status));
+            let reasons = match &tried[..] {
+                [(_, e)] if place.host.as_deref().is_some_and(is_address) => told(e),
+                tried => tried.iter().map(|(to, e)| format!("{to} {}", told(e))).collect::<Vec<_>>().join(", "),
+            };
+            Failure::error(status.unwrap_or(Status::Failure), format!("cannot connect to {place}: {reasons}"))
+        }
+    }
+}
+
+fn is_address(host: &str) -> bool {
+    host.parse::<std::net::IpAddr>().is_ok()
+}
+
+fn unresolved(place: &Place, error: &io::Error) -> anyhow::Error {
+    let host = place.host.as_deref().unwrap_or_default();
+    Failure::error(Status::Unresolved, format!("cannot resolve {host}: {}", reason(error)))
+}
+
+fn status_of(error: &io::Error) -> Status {
+    use io::ErrorKind as K;
+    match error.kind() {
+        K::ConnectionRefused => Status::Refused,
+        K::TimedOut => Status::TimedOut,
+        K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Status::Unreachable,
+        K::ConnectionReset => Status::Reset,
+        K::AddrInUse | K::AddrNotAvailable => Status::CannotBind,
+        _ => Status::Failure,
+    }
+}
+
+/// Where several addresses fail differently, the one that got farthest counts.
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Reset => 0,
+        Status::Refused => 1,
+        Status::TimedOut => 2,
+        Status::Unreachable => 3,
+        _ => 4,
+    }
+}
+
+// ---- listen -----------------------------------------------------------------------------------------------------------
+
+fn listen(plan: ListenPlan) -> Result<Status> {
+    let one = plan.keep == Keep::One;
+    let ready = Readiness::new(plan.ready_fd, plan.port_file)?;
+    let deadline = from_now(plan.conversation.deadline).filter(|_| one);
+    let first_by = sooner(from_now(plan.first_within), deadline);
+    let until = first_by.map(|first_by| first_by.at);
+    let terms = plan.conversation.terms(if one { COMMAND_GRACE } else { Duration::ZERO })?;
+    let log = terms.log.clone();
+    sys::seal_inherited();
+    let signals = signals(match (one, plan.mode) {
+        (true, _) => Hearing::One,
+        (false, Mode::Fork) => Hearing::Processes,
+        (false, _) => Hearing::Many,
+    })?;
+    let listeners = match listen::listen(&plan.place, plan.resolving, plan.options, until, Some(signals.stop())) {
+        Ok(listeners) => listeners,
+        Err(Unbound::Unresolved(e)) if e.kind() == io::ErrorKind::Interrupted => return Ok(stopped(&signals)),
+        Err(why) => return Err(unbound(&plan.place, &why, first_by)),
+    };
+    for listener in &listeners {
+        log.say(&Event::Listening { local: &listener.local.to_string() });
+    }
+    ready.announce(&listeners)?;
+    let admission = Admission::new(plan.rules);
+    let served = if one {
+        let met = serve::meet(&listeners, admission, until, &signals, &log);
+        // Whoever comes now is refused: only one is served.
+        drop(listeners);
+        met.map(|met| match met {
+            Some((peer, number)) => serve::alone(peer, &terms, number, deadline, &signals).status,
+            None => stopped(&signals),
+        })
+    } else {
+        let stopping = Stopping::new(&signals, terms.roster.clone(), plan.grace);
+        let duty = Duty { keep: plan.keep, most: plan.most, first_by: until };
+        let server = Server::new(Front { listeners, stopping }, admission, duty, log);
+        serve_many(server, plan.mode, terms, &signals, plan.grace)
+    };
+    match served {
+        Ok(status) => Ok(signals.received().map_or(status, Status::Signal)),
+        Err(e) => Err(unserved(&plan.place, &e, first_by)),
+    }
+}
+
+fn stopped(signals: &Signals) -> Status {
+    signals.received().map_or(Status::Failure, Status::Signal)
+}
+
+/// Serves in the mode that was asked for, with as many at once as there are descriptors for.
+fn serve_many(
+    mut server: Server<'_>,
+    mode: Mode,
+    terms: Terms,
+    signals: &Signals,
+    grace: Duration,
+) -> io::Result<Status> {
+    match mode {
+        Mode::Single => server.run(&mut Single::new(&terms)),
+        Mode::Fork => {
+            server.fit(terms.task.descriptors_of_the_parent(), SPARE, false)?;
+            server.run(&mut Forks::new(terms, signals, grace))
+        }
+        Mode::Thread => {
+            let (needed, raise) = (terms.task.descriptors(), !terms.task.runs_a_command());
+            let mut threads = Threads::new(Arc::new(terms), signals.kill())?;
+            // Commands would inherit a raised limit, so it is raised for the others only.
+            server.fit(needed, SPARE, raise)?;
+            server.run(&mut threads)
+        }
+    }
+}
+
+fn unbound(place: &Place, why: &Unbound, first_by: Option<Deadline>) -> anyhow::Error {
+    match why {
+        Unbound::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => unserved(place, e, first_by),
+        Unbound::Unresolved(e) => unresolved(place, e),
+        Unbound::Bind(address, e) => {
+            Failure::error(Status::CannotBind, format!("cannot listen on {address}: {}", reason(e)))
+        }
+    }
+}
+
+fn unserved(place: &Place, error: &io::Error, first_by: Option<Deadline>) -> anyhow::Error {
+    match (error.kind(), first_by) {
+        (io::ErrorKind::TimedOut, Some(first_by)) => {
+            let sentence = format!("cannot serve {place}: timed out: nobody came for {}", span(first_by.asked));
+            Failure::error(Status::TimedOut, sentence)
+        }
+        _ => Failure::error(Status::Failure, format!("cannot serve {place}: {}", reason(error))),
+    }
+}

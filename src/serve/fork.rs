@@ -1,0 +1,174 @@
+//! A process for each conversation, made by fork(2) from a process with one thread. Where a command holds the socket,
+//! the process of the conversation is the command, and the parent finishes the socket after it.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::signals::Signals;
+use super::stopping::{Phase, Stopping};
+use super::{Dispatch, Front, Over, deadline};
+use crate::exit::Status;
+use crate::handler::command::Roster;
+use crate::net::connection::Connection;
+use crate::session::lent::Lent;
+use crate::session::{self, Attention, Call, Report, Terms, Watch};
+use crate::sys::process::{self, Child, Ended, Fork, Forked};
+use crate::sys::{self, Pid, PollFlags};
+
+/// Serves in processes.
+#[derive(Debug)]
+pub struct Forks<'s> {
+    terms: Terms,
+    signals: &'s Signals,
+    grace: Duration,
+    forked: HashMap<Pid, (Arc<Child>, IpAddr)>,
+    lent: HashMap<Pid, (Lent, IpAddr)>,
+    finishing: Vec<(Lent, IpAddr)>,
+    over: Vec<Over>,
+}
+
+impl<'s> Forks<'s> {
+    /// No process yet.
+    pub fn new(terms: Terms, signals: &'s Signals, grace: Duration) -> Self {
+        let (forked, lent) = (HashMap::new(), HashMap::new());
+        Self { terms, signals, grace, forked, lent, finishing: Vec::new(), over: Vec::new() }
+    }
+
+    fn lend(&mut self, peer: Connection, number: usize) {
+        let ip = peer.peer.ip();
+        match Lent::start(peer, &self.terms, number, deadline(&self.terms)) {
+            Ok(lent) => match lent.pid() {
+                Some(pid) => drop(self.lent.insert(pid, (lent, ip))),
+                None => self.finishing.push((lent, ip)),
+            },
+            Err(report) => self.over.push(Over { ip, report }),
+        }
+    }
+
+    /// In the new process: the conversation, then the end.
+    fn converse(&mut self, forked: Forked, peer: Connection, number: usize, front: &mut Front<'_>) -> ! {
+        front.listeners.clear();
+        // The parent's conversations are not ours: their sockets must not stay open with us.
+        self.lent.clear();
+        self.finishing.clear();
+        self.terms.roster = Roster::default();
+        let status = self.signals.renewed().map_or(Status::Failure, |signals| {
+            forked.unblock();
+            hold(peer, number, &self.terms, &signals, self.grace).status
+        });
+        forked.leave(status.code())
+    }
+
+    fn bury(&mut self, pid: Pid) {
+        if let Some((child, ip)) = self.forked.remove(&pid) {
+            let status = match self.terms.roster.reap(&child) {
+                Ok(Ended::Exited(0)) => Status::Order,
+                Ok(Ended::Exited(code)) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+                _ => Status::Failure,
+            };
+            let output_gone = status.code() == OUTPUT_GONE.code();
+            self.over.push(Over { ip, report: Report { status, output_gone } });
+        } else if let Some((mut lent, ip)) = self.lent.remove(&pid) {
+            match lent.step(true) {
+                Some(report) => self.over.push(Over { ip, report }),
+                None => self.finishing.push((lent, ip)),
+            }
+        } else {
+            process::reap_stranger(pid);
+        }
+    }
+
+    fn step(&mut self) {
+        let now = Instant::now();
+        for (lent, _) in self.lent.values_mut().filter(|(lent, _)| lent.until().is_some_and(|at| now >= at)) {
+            lent.step(false);
+        }
+        let over = &mut self.over;
+        self.finishing.retain_mut(|(lent, ip)| {
+            let due = lent.until().is_some_and(|at| now >= at);
+            if !due && sys::ready(lent.awaited(), PollFlags::IN).is_empty() {
+                return true;
+            }
+            let report = lent.step(true);
+            over.extend(report.map(|report| Over { ip: *ip, report }));
+            report.is_none()
+        });
+    }
+}
+
+/// What a forked conversation leaves with when standard output is gone: the server must learn of it.
+const OUTPUT_GONE: Status = Status::Signal(13);
+
+/// A forked conversation, with signals of its own.
+fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace: Duration) -> Report {
+    let mut stopping = Stopping::new(signals, terms.roster.clone(), grace);
+    let watch = Watch { bells: stopping.bells(), until: None };
+    let mut attention = Attention {
+        watch,
+        answer: &mut |watch| {
+            let phase = stopping.heed();
+            (watch.bells, watch.until) = (stopping.bells(), stopping.until());
+            if phase == Phase::AtOnce { Call::End } else { Call::GoOn }
+        },
+    };
+    session::converse(peer, terms, number, deadline(terms), &mut attention)
+}
+
+impl Dispatch for Forks<'_> {
+    fn dispatch(
+        &mut self,
+        peer: Connection,
+        number: usize,
+        front: &mut Front<'_>,
+    ) -> Result<(), (Connection, io::Error)> {
+        if self.terms.task.lends_the_socket() {
+            self.lend(peer, number);
+            return Ok(());
+        }
+        match process::fork() {
+            Ok(Fork::Parent(child)) => {
+                let ip = peer.peer.ip();
+                // The socket is the child's now: with a copy of ours open its FIN would never go out.
+                drop(peer);
+                self.forked.insert(child.pid(), (self.terms.roster.enrol(child), ip));
+                Ok(())
+            }
+            Ok(Fork::Child(forked)) => self.converse(forked, peer, number, front),
+            Err(e) => Err((peer, e)),
+        }
+    }
+
+    fn ended(&mut self) -> Vec<Over> {
+        if self.signals.take_child() {
+            while let Some(pid) = process::next_ended() {
+                self.bury(pid);
+            }
+        }
+        self.step();
+        std::mem::take(&mut self.over)
+    }
+
+    fn under_way(&self) -> usize {
+        self.forked.len() + self.lent.len() + self.finishing.len() + self.over.len()
+    }
+
+    fn bells(&self) -> Vec<BorrowedFd<'_>> {
+        let finishing = self.finishing.iter().map(|(lent, _)| lent.awaited());
+        self.signals.child().into_iter().chain(finishing).collect()
+    }
+
+    fn until(&self) -> Option<Instant> {
+        let lents = self.lent.values().chain(&self.finishing);
+        lents.filter_map(|(lent, _)| lent.until()).min()
+    }
+
+    fn end(&mut self) {
+        for (lent, _) in self.lent.values_mut().chain(&mut self.finishing) {
+            lent.call_off();
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! HOW MANY at once: the accept loop, and the ways to serve. It touches no byte of a conversation.
+//!
+//! In reading order: this file (accept, admit, hand over), `admission` (whom), `single`, `thread`, `fork` (how),
+//! `signals` and `stopping` (until when), `ready` (since when).
+
+pub mod admission;
+pub mod fork;
+pub mod ready;
+pub mod signals;
+pub mod single;
+pub mod stopping;
+pub mod thread;
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use self::admission::Admission;
+use self::signals::Signals;
+use self::stopping::{Phase, Stopping};
+use crate::exit::Status;
+use crate::net::connection::Connection;
+use crate::net::listen::Listener;
+use crate::relay::Deadline;
+use crate::session::{self, Attention, Call, Report, Terms, Watch};
+use crate::sys::{self, PollFd, PollFlags, Signal};
+use crate::trace::{Event, Log, reason};
+
+/// How long accepting pauses when something is lacking and no conversation's end gives it back.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many are served at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// One at a time; the others wait in the backlog.
+    #[default]
+    Single,
+    /// A thread for each.
+    Thread,
+    /// A process for each.
+    Fork,
+}
+
+/// How many are served in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// One, then exit with its status.
+    One,
+    /// Any number, until a signal.
+    Open,
+    /// This many.
+    Count(u64),
+}
+
+/// The listeners and what stops them: what a way of serving may need of the front of the house.
+#[derive(Debug)]
+pub struct Front<'s> {
+    /// Closed when nobody is accepted any more.
+    pub listeners: Vec<Listener>,
+    /// How the server stops.
+    pub stopping: Stopping<'s>,
+}
+
+/// A conversation that is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Over {
+    /// Whose it was.
+    pub ip: IpAddr,
+    /// What became of it.
+    pub report: Report,
+}
+
+/// A way of serving many peers.
+pub trait Dispatch {
+    /// Takes over an admitted peer; `number` is what a command is told of it. Gives it back, with the reason, where
+    /// it cannot be served just now.
+    fn dispatch(
+        &mut self,
+        peer: Connection,
+        number: usize,
+        front: &mut Front<'_>,
+    ) -> Result<(), (Connection, io::Error)>;
+
+    /// The conversations that have ended since the last question.
+    fn ended(&mut self) -> Vec<Over>;
+
+    /// How many are under way.
+    fn under_way(&self) -> usize;
+
+    /// Says that the server waits for an end: every bell of `bells` must ring for one from now on.
+    fn expect_an_end(&mut self) {}
+
+    /// What to poll besides the listeners.
+    fn bells(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// When `ended` wants to be asked at the latest.
+    fn until(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Ends every conversation now.
+    fn end(&mut self) {}
+}
+
+/// What a server is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Duty {
+    /// How many are to be served in all.
+    pub keep: Keep,
+    /// The most at once.
+    pub most: usize,
+    /// How long to wait for the first peer.
+    pub first_by: Option<Instant>,
+}
+
+/// An admitted peer, and what a command is told of it: how many conversations its address has.
+type Admitted = (Connection, usize);
+
+/// A server: it accepts, admits, hands over, and stops.
+pub struct Server<'s> {
+    front: Front<'s>,
+    admission: Admission,
+    duty: Duty,
+    log: Log,
+    held: Option<Admitted>,
+    pause: Option<Instant>,
+    said_pause: bool,
+    output_gone: bool,
+}
+
+impl<'s> Server<'s> {
+    /// A server that nobody has come to yet.
+    pub fn new(front: Front<'s>, admission: Admission, duty: Duty, log: Log) -> Self {
+        Self { front, admission, duty, log, held: None, pause: None, said_pause: false, output_gone: false }
+    }
+
+    /// Admits no more at once than there are descriptors for, `each` for a conversation, `spare` left over. `raise`
+    /// lifts the soft limit first, as far as that needs.
+    pub fn fit(&mut self, each: u64, spare: u64, raise: bool) -> io::Result<()> {
+        if each == 0 {
+            return Ok(());
+        }
+        let wanted = (self.duty.most as u64).saturating_mul(each).saturating_add(spare);
+        let left = sys::descriptors_left(raise.then_some(wanted))?;
+        let room = usize::try_from(left.saturating_sub(spare) / each).unwrap_or(usize::MAX).max(1);
+        if room < self.duty.most {
+            self.log.say(&Event::Option(&format!("at most {room} at once: the limit of open descriptors (ulimit -n)")));
+            self.duty.most = room;
+        }
+        Ok(())
+    }
+
+    /// Serves until a signal, the count, or the loss of standard output. The status is the server's own. Fails with
+    /// `TimedOut` where nobody came first in time.
+    pub fn run(mut self, dispatch: &mut dyn Dispatch) -> io::Result<Status> {
+        loop {
+            self.collect(dispatch);
+            self.see_to_stopping(dispatch);
+            if self.front.listeners.is_empty() && self.held.is_none() && dispatch.under_way() == 0 {
+                return Ok(if self.output_gone { Status::Signal(Signal::PIPE.as_raw()) } else { Status::Order });
+            }
+            if self.duty.first_by.is_some_and(|first| Instant::now() >= first) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.pause = self.pause.filter(|at| Instant::now() < *at);
+            let room = self.pause.is_none() && dispatch.under_way() < self.duty.most;
+            if let Some(admitted) = self.held.take_if(|_| room) {
+                self.hand_over(admitted, dispatch);
+                continue;
+            }
+            let accepting = room && !self.front.listeners.is_empty();
+            if !accepting {
+                dispatch.expect_an_end();
+            }
+            if let Some(at) = self.wait(dispatch, accepting) {
+                self.collect(dispatch);
+                self.accept(at);
+            }
+        }
+    }
+
+    fn collect(&mut self, dispatch: &mut dyn Dispatch) {
+        for over in dispatch.ended() {
+            self.admission.leave(over.ip);
+            self.output_gone |= over.report.output_gone;
+            // What was lacking may have come back.
+            self.pause = None;
+        }
+    }
+
+    fn see_to_stopping(&mut self, dispatch: &mut dyn Dispatch) {
+        if self.output_gone {
+            self.front.stopping.ask();
+        }
+        let phase = self.front.stopping.heed();
+        if phase != Phase::Serving {
+            self.front.listeners.clear();
+            self.held = None;
+        }
+        if phase == Phase::AtOnce {
+            dispatch.end();
+        }
+    }
+
+    fn hand_over(&mut self, (peer, number): Admitted, dispatch: &mut dyn Dispatch) {
+        if let Err((peer, error)) = dispatch.dispatch(peer, number, &mut self.front) {
+            self.held = Some((peer, number));
+            self.rest(&error);
+        }
+    }
+
+    /// Something is lacking: nobody is accepted until a conversation ends or a moment has passed, and nobody is lost.
+    fn rest(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.said_pause, true) {
+            self.log.say(&Event::Paused { why: &reason(error) });
+        }
+        self.pause = Some(Instant::now() + PAUSE);
+    }
+
+    /// Waits for anything; the listener that somebody waits at, if peers are wanted.
+    fn wait(&self, dispatch: &dyn Dispatch, accepting: bool) -> Option<usize> {
+        let own = [self.front.stopping.until(), dispatch.until(), self.pause, self.duty.first_by];
+        let listeners = if accepting { &self.front.listeners[..] } else { &[] };
+        let (bells, others) = (self.front.stopping.bells(), dispatch.bells());
+        let all = listeners.iter().map(AsFd::as_fd).chain(bells).chain(others);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        // ENOMEM is the only failure left: the next round tries again.
+        sys::poll(&mut fds, own.into_iter().flatten().min()).ok()?;
+        fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty())
+    }
+
+    fn accept(&mut self, at: usize) {
+        match admit(&self.front.listeners[at], &mut self.admission, &self.log) {
+            Ok(None) => {}
+            Err(error) => self.rest(&error),
+            Ok(admitted) => {
+                self.held = admitted;
+                self.duty.first_by = None;
+                if let Keep::Count(left) = &mut self.duty.keep {
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        self.front.listeners.clear();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes the next peer, if somebody waits. One that is not admitted is closed at once, told nothing, and mentioned.
+fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Result<Option<Admitted>> {
+    let Some(peer) = listener.accept()? else { return Ok(None) };
+    match admission.admit(peer.peer.ip()) {
+        Ok(number) => Ok(Some((peer, number))),
+        Err(why) => {
+            log.say(&Event::Refused { peer: &peer.peer.to_string(), why });
+            Ok(None)
+        }
+    }
+}
+
+/// Waits for the one peer that is to be served. None after a signal; fails with `TimedOut` at `until`.
+pub fn meet(
+    listeners: &[Listener],
+    mut admission: Admission,
+    until: Option<Instant>,
+    signals: &Signals,
+    log: &Log,
+) -> io::Result<Option<(Connection, usize)>> {
+    loop {
+        let all = listeners.iter().map(AsFd::as_fd).chain([signals.stop()]);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        sys::poll(&mut fds, until)?;
+        match fds.iter().position(|fd| !fd.revents().is_empty()) {
+            Some(at) if at == listeners.len() => return Ok(None),
+            Some(at) => match admit(&listeners[at], &mut admission, log) {
+                Ok(None) => {}
+                // Somebody else may give back what is lacking.
+                Err(_) => std::thread::sleep(PAUSE),
+                admitted => return admitted,
+            },
+            None if until.is_some_and(|until| Instant::now() >= until) => return Err(io::ErrorKind::TimedOut.into()),
+            None => {}
+        }
+    }
+}
+
+/// Holds the only conversation of a process: the first signal ends it.
+pub fn alone(peer: Connection, terms: &Terms, number: usize, deadline: Option<Deadline>, signals: &Signals) -> Report {
+    let mut answer = |watch: &mut Watch<'_>| {
+        watch.bells.clear();
+        Call::End
+    };
+    let watch = Watch { bells: vec![signals.stop()], until: None };
+    session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
+}
+
+/// When a conversation that begins now must be over.
+fn deadline(terms: &Terms) -> Option<Deadline> {
+    let asked = terms.deadline?;
+    Some(Deadline { at: Instant::now().checked_add(asked)?, asked })
+}

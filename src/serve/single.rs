@@ -1,0 +1,75 @@
+//! One conversation at a time; the others wait in the backlog, and the first that waits is mentioned.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::stopping::Phase;
+use super::{Dispatch, Front, Over, deadline};
+use crate::net::connection::Connection;
+use crate::net::listen::Listener;
+use crate::session::{self, Attention, Call, Terms, Watch};
+use crate::sys::{self, PollFlags};
+use crate::trace::Event;
+
+/// Serves in the one thread there is.
+#[derive(Debug)]
+pub struct Single<'t> {
+    terms: &'t Terms,
+    over: Option<Over>,
+    mentioned: bool,
+}
+
+impl<'t> Single<'t> {
+    /// Nobody is served yet.
+    pub fn new(terms: &'t Terms) -> Self {
+        Self { terms, over: None, mentioned: false }
+    }
+}
+
+impl Dispatch for Single<'_> {
+    fn dispatch(
+        &mut self,
+        peer: Connection,
+        number: usize,
+        front: &mut Front<'_>,
+    ) -> Result<(), (Connection, io::Error)> {
+        let Front { listeners, stopping } = front;
+        let (terms, mentioned) = (self.terms, &mut self.mentioned);
+        let mut bells = stopping.bells();
+        if !*mentioned {
+            bells.extend(listeners.iter().map(AsFd::as_fd));
+        }
+        let ip = peer.peer.ip();
+        let mut attention = Attention {
+            watch: Watch { bells, until: None },
+            answer: &mut |watch| {
+                let waits = |listener: &Listener| !sys::ready(listener.as_fd(), PollFlags::IN).is_empty();
+                if !*mentioned && listeners.iter().any(waits) {
+                    *mentioned = true;
+                    terms.log.say(&Event::PeerWaiting);
+                }
+                let phase = stopping.heed();
+                (watch.bells, watch.until) = (stopping.bells(), stopping.until());
+                if !*mentioned && phase == Phase::Serving {
+                    watch.bells.extend(listeners.iter().map(AsFd::as_fd));
+                }
+                if phase == Phase::AtOnce { Call::End } else { Call::GoOn }
+            },
+        };
+        let report = session::converse(peer, terms, number, deadline(terms), &mut attention);
+        self.over = Some(Over { ip, report });
+        Ok(())
+    }
+
+    fn ended(&mut self) -> Vec<Over> {
+        self.over.take().into_iter().collect()
+    }
+
+    fn under_way(&self) -> usize {
+        0
+    }
+
+    fn bells(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+}

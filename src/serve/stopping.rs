@@ -1,0 +1,99 @@
+//! From the first signal to the last conversation: what is passed on, what is waited for, and when it is enough.
+//! It accepts nobody and ends no conversation itself; it rings the bells.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use super::signals::Signals;
+use crate::handler::command::Roster;
+use crate::sys::Signal;
+
+/// What a process that should have ended at TERM is given before KILL.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody has asked.
+    Serving,
+    /// Nobody is accepted any more, conversations finish.
+    Graceful,
+    /// Everything ends now.
+    AtOnce,
+}
+
+/// How a server stops.
+#[derive(Debug)]
+pub struct Stopping<'s> {
+    signals: &'s Signals,
+    roster: Roster,
+    grace: Duration,
+    phase: Phase,
+    until: Option<Instant>,
+}
+
+impl<'s> Stopping<'s> {
+    /// Nobody has asked yet. The processes of `roster` are told when somebody does, `grace` before they must be gone.
+    pub fn new(signals: &'s Signals, roster: Roster, grace: Duration) -> Self {
+        Self { signals, roster, grace, phase: Phase::Serving, until: None }
+    }
+
+    /// How far it has come.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The descriptors to poll; when one is readable, or `until` has come, `heed` is to be called.
+    pub fn bells(&self) -> Vec<BorrowedFd<'s>> {
+        let own = match self.phase {
+            Phase::Serving => Some(self.signals.stop()),
+            Phase::Graceful => Some(self.signals.kill()),
+            Phase::AtOnce => None,
+        };
+        own.into_iter().chain(self.signals.hangup()).collect()
+    }
+
+    /// When to call `heed` at the latest.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Stops without a signal: there is nothing left to serve for.
+    pub fn ask(&mut self) {
+        if self.phase == Phase::Serving {
+            self.begin();
+        }
+    }
+
+    /// Sees to what has happened, and tells how far it has come.
+    pub fn heed(&mut self) -> Phase {
+        if self.signals.take_hangup() {
+            self.roster.signal(Signal::HUP);
+        }
+        if self.phase == Phase::Serving && self.signals.stopped() {
+            self.begin();
+        }
+        let due = self.until.is_some_and(|at| Instant::now() >= at);
+        match self.phase {
+            Phase::Graceful if due || self.signals.killed() => {
+                self.phase = Phase::AtOnce;
+                self.until = Some(Instant::now() + LAST_GRACE);
+                self.roster.end();
+                self.signals.ring_kill();
+            }
+            Phase::AtOnce if due => {
+                self.until = None;
+                self.roster.signal(Signal::KILL);
+            }
+            _ => {}
+        }
+        self.phase
+    }
+
+    fn begin(&mut self) {
+        self.phase = Phase::Graceful;
+        self.until = Instant::now().checked_add(self.grace);
+        self.signals.escalate();
+        self.roster.dismiss();
+    }
+}

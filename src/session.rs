@@ -1,0 +1,288 @@
+//! One conversation, from its wiring to the teardown, and what is said of it. It knows neither listeners nor how many
+//! others there are; who may call it off rings a bell.
+
+pub(crate) mod errand;
+pub mod lent;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use self::errand::{Errand, Verdict};
+use self::lent::Lent;
+
+use crate::exit::{Failure, Status};
+use crate::handler::command::Roster;
+use crate::handler::{self, Task, Wiring};
+use crate::net::connection::Connection;
+use crate::relay::closing::{Closing, Side};
+use crate::relay::outcome::{Bound, Ending, Outcome};
+use crate::relay::{Deadline, Flows, Relay, Turn};
+use crate::sys::process::Ended;
+use crate::sys::{self, PollFd, PollFlags, Signal};
+use crate::trace::{Event, Level, Log, reason, span};
+
+/// What all conversations of a process have in common.
+#[derive(Debug)]
+pub struct Terms {
+    /// What they are for.
+    pub task: Task,
+    /// How they end.
+    pub closing: Closing,
+    /// How long each may last.
+    pub deadline: Option<Duration>,
+    /// What a command has between TERM and KILL when its conversation is called off.
+    pub command_grace: Duration,
+    /// The commands under way.
+    pub roster: Roster,
+    /// Where it is said.
+    pub log: Log,
+}
+
+/// What can call a conversation away from its bytes: descriptors that become readable, a time that comes.
+#[derive(Debug, Default)]
+pub struct Watch<'a> {
+    /// Polled beside the conversation.
+    pub bells: Vec<BorrowedFd<'a>>,
+    /// When to ask at the latest.
+    pub until: Option<Instant>,
+}
+
+/// The answer to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Nothing that concerns this conversation, or not yet.
+    GoOn,
+    /// End it now.
+    End,
+}
+
+/// Whom to ask when a bell rings; it may change what is watched.
+pub struct Attention<'a, 'b> {
+    /// What is watched.
+    pub watch: Watch<'a>,
+    /// Who answers.
+    pub answer: &'b mut dyn FnMut(&mut Watch<'a>) -> Call,
+}
+
+/// What the owner of a conversation learns of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The exit status, if this was the only conversation.
+    pub status: Status,
+    /// Standard output's reader is gone.
+    pub output_gone: bool,
+}
+
+impl Report {
+    fn of(status: Status) -> Self {
+        Self { status, output_gone: false }
+    }
+}
+
+/// Holds one conversation and closes its socket. `number` is what a command is told of it.
+pub fn converse(
+    peer: Connection,
+    terms: &Terms,
+    number: usize,
+    deadline: Option<Deadline>,
+    attention: &mut Attention<'_, '_>,
+) -> Report {
+    if terms.task.lends_the_socket() {
+        return match Lent::start(peer, terms, number, deadline) {
+            Ok(lent) => see_through(lent, attention),
+            Err(report) => report,
+        };
+    }
+    let name = peer.peer.to_string();
+    let log = terms.log.about(&name);
+    log.say(&Event::Opened { local: &peer.local.to_string(), accepted: peer.accepted });
+    match handler::wire(&terms.task, &peer, terms.closing, number, &terms.roster, &log) {
+        Ok(Wiring::Flows { flows, closing, command }) => {
+            let session = Session { peer: &peer, name: &name, log: &log, deadline, started: Instant::now() };
+            let errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
+            session.relay(*flows, closing, errand, attention)
+        }
+        Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
+        Err(e) => {
+            log.say(&Event::Failure(&e.to_string()));
+            Report::of(Failure::status(&e))
+        }
+    }
+}
+
+fn see_through(mut lent: Lent, attention: &mut Attention<'_, '_>) -> Report {
+    let mut ready = false;
+    loop {
+        if let Some(report) = lent.step(ready) {
+            return report;
+        }
+        ready = false;
+        match attention.wait(lent.awaited(), lent.until()) {
+            Waited::Ready => ready = true,
+            Waited::Call(Call::End) => lent.call_off(),
+            Waited::Call(Call::GoOn) | Waited::Time => {}
+        }
+    }
+}
+
+struct Session<'a> {
+    peer: &'a Connection,
+    name: &'a str,
+    log: &'a Log,
+    deadline: Option<Deadline>,
+    started: Instant,
+}
+
+impl Session<'_> {
+    /// The relay moves the bytes, to and from the descriptors that the handler has wired.
+    fn relay(
+        &self,
+        flows: Flows<'_>,
+        closing: Closing,
+        errand: Option<Errand>,
+        attention: &mut Attention<'_, '_>,
+    ) -> Report {
+        let outcome = {
+            let mut relay = Relay::new(self.peer.as_fd(), flows, closing, self.deadline, self.log);
+            loop {
+                match relay.run(&attention.watch.bells, attention.watch.until) {
+                    Turn::Ended(outcome) => break outcome,
+                    Turn::Called if attention.ask() == Call::End => relay.call_off(),
+                    Turn::Called => {}
+                }
+            }
+        };
+        let status = status_of(&outcome.ending);
+        self.close(&outcome);
+        let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
+        let Some(mut errand) = errand else { return Report { status, output_gone } };
+        // The pipes are closed; a command that runs on is waited for, unless its conversation went wrong.
+        if status != Status::Order {
+            errand.hasten(Verdict::CalledOff);
+        }
+        let own = Self::await_end(errand, attention);
+        Report { status: if status == Status::Order { own } else { status }, output_gone }
+    }
+
+    fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
+        loop {
+            errand.tick();
+            match attention.wait(errand.as_fd(), errand.until()) {
+                Waited::Ready => break,
+                Waited::Call(Call::End) => errand.hasten(Verdict::CalledOff),
+                Waited::Call(Call::GoOn) | Waited::Time => {}
+            }
+        }
+        match (errand.verdict, errand.reap()) {
+            (Verdict::TimedOut, _) => Status::TimedOut,
+            (_, Some(ended)) => status_of_command(ended),
+            (_, None) => Status::Failure,
+        }
+    }
+
+    fn close(&self, outcome: &Outcome) {
+        if let Some(sentence) = failure(&outcome.ending, self.name) {
+            self.log.say(&Event::Failure(&sentence));
+        }
+        if self.log.wants(Level::Conversations) {
+            self.log.say(&Event::Closed {
+                first: outcome.closed_first,
+                how: &words(&outcome.ending),
+                sent: Some(outcome.sent),
+                received: Some(outcome.received),
+                took: self.started.elapsed(),
+            });
+        }
+    }
+}
+
+/// What ended a wait.
+enum Waited {
+    Ready,
+    Call(Call),
+    Time,
+}
+
+impl Attention<'_, '_> {
+    fn ask(&mut self) -> Call {
+        (self.answer)(&mut self.watch)
+    }
+
+    /// Waits for `fd` to be readable, a bell, or `until`.
+    fn wait(&mut self, fd: BorrowedFd<'_>, until: Option<Instant>) -> Waited {
+        let bound = [until, self.watch.until].into_iter().flatten().min();
+        let mut fds: Vec<_> = std::iter::once(fd)
+            .chain(self.watch.bells.iter().copied())
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        let failed = sys::poll(&mut fds, bound).is_err();
+        let rung = fds[1..].iter().any(|bell| !bell.revents().is_empty());
+        let ready = !fds[0].revents().is_empty();
+        if rung || failed || self.watch.until.is_some_and(|at| Instant::now() >= at) {
+            return Waited::Call(if failed { Call::End } else { self.ask() });
+        }
+        if ready { Waited::Ready } else { Waited::Time }
+    }
+}
+
+fn status_of(ending: &Ending) -> Status {
+    match ending {
+        Ending::Order | Ending::Abort | Ending::OutputGone { clean: true } => Status::Order,
+        Ending::OutputGone { clean: false } => Status::Signal(Signal::PIPE.as_raw()),
+        Ending::Reset => Status::Reset,
+        Ending::TimedOut(_) => Status::TimedOut,
+        Ending::Unreachable(_) => Status::Unreachable,
+        Ending::Local { .. } | Ending::Peer(_) | Ending::Called => Status::Failure,
+    }
+}
+
+fn status_of_command(ended: Ended) -> Status {
+    match ended {
+        Ended::Exited(status) => Status::Command(u8::try_from(status).unwrap_or(u8::MAX)),
+        Ended::Killed(signal) => Status::Command(u8::try_from(signal).map_or(u8::MAX, |n| n.saturating_add(128))),
+    }
+}
+
+fn command_ended(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(status) => format!("command ended with status {status}"),
+        Ended::Killed(signal) => format!("command ended by signal {signal}"),
+    }
+}
+
+/// The sentence about a conversation that failed; None where it did not, or its end speaks for itself.
+fn failure(ending: &Ending, peer: &str) -> Option<String> {
+    match ending {
+        Ending::Order | Ending::Abort | Ending::OutputGone { .. } | Ending::Called => None,
+        Ending::Local { verb, object, error } => Some(format!("cannot {verb} {object}: {}", reason(error))),
+        ending => Some(format!("cannot finish the conversation with {peer}: {}", words(ending))),
+    }
+}
+
+/// How it ended, in a few words.
+fn words(ending: &Ending) -> String {
+    match ending {
+        Ending::Order => "ended in order".into(),
+        Ending::Abort => "reset by us, as asked".into(),
+        Ending::OutputGone { .. } => "standard output is gone".into(),
+        Ending::Called => "called off".into(),
+        Ending::Reset => "reset by the peer".into(),
+        Ending::TimedOut(bound) => format!("timed out: {}", bound_words(*bound)),
+        Ending::Unreachable(error) | Ending::Peer(error) => reason(error),
+        Ending::Local { verb, object, error } => format!("cannot {verb} {object}: {}", reason(error)),
+    }
+}
+
+fn bound_words(bound: Bound) -> String {
+    match bound {
+        Bound::Deadline(asked) => format!("not over after {} (--deadline)", span(asked)),
+        Bound::Idle(asked) => format!("both sides were silent for {} (--idle-timeout)", span(asked)),
+        Bound::HalfClose(Side::Peer, asked) => {
+            format!("the peer was silent for {} after our end (--half-close-timeout)", span(asked))
+        }
+        Bound::HalfClose(Side::We, asked) => {
+            format!("our input was silent for {} after the peer's FIN (--half-close-timeout)", span(asked))
+        }
+        Bound::Network => "the peer's network does not answer".into(),
+    }
+}

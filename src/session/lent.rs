@@ -1,0 +1,124 @@
+//! A conversation whose socket a command holds: fincat only keeps a copy, learns of the command's end, and finishes
+//! the socket then, so that unread input never destroys the answer. One step at a time, so that a process can see to
+//! one or to many.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use super::errand::{Errand, Verdict};
+use super::{Report, Terms, command_ended, status_of_command};
+use crate::exit::{Failure, Status};
+use crate::handler::{self, Wiring};
+use crate::net::connection::Connection;
+use crate::relay::Deadline;
+use crate::relay::outcome::{Bound, Ending};
+use crate::relay::teardown::{Patience, Teardown};
+use crate::sys::process::Ended;
+use crate::sys::{self, Pid};
+use crate::trace::{Event, Level, Log};
+
+/// Such a conversation.
+#[derive(Debug)]
+pub struct Lent {
+    peer: Connection,
+    log: Log,
+    started: Instant,
+    asked: Duration,
+    state: State,
+    ended: Option<Ended>,
+    verdict: Verdict,
+}
+
+#[derive(Debug)]
+enum State {
+    Running(Errand),
+    Finishing(Teardown),
+}
+
+impl Lent {
+    /// Starts the command on the socket. Where that fails the sentence has been said, and the peer is hung up on.
+    pub fn start(peer: Connection, terms: &Terms, number: usize, deadline: Option<Deadline>) -> Result<Self, Report> {
+        let log = terms.log.about(&peer.peer.to_string());
+        log.say(&Event::Opened { local: &peer.local.to_string(), accepted: peer.accepted });
+        let state = match handler::wire(&terms.task, &peer, terms.closing, number, &terms.roster, &log) {
+            Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms.command_grace)),
+            Ok(Wiring::Flows { .. }) => return Err(Report::of(Status::Failure)),
+            Err(e) => {
+                log.say(&Event::Failure(&e.to_string()));
+                return Err(Report::of(Failure::status(&e)));
+            }
+        };
+        let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
+        let started = Instant::now();
+        Ok(Self { peer, log, started, asked, state, ended: None, verdict: Verdict::InOrder })
+    }
+
+    /// The command's process, while it runs.
+    pub fn pid(&self) -> Option<Pid> {
+        match &self.state {
+            State::Running(errand) => Some(errand.command().pid()),
+            State::Finishing(_) => None,
+        }
+    }
+
+    /// The descriptor to wait for: the command's end, then what the peer still sends.
+    pub fn awaited(&self) -> BorrowedFd<'_> {
+        match &self.state {
+            State::Running(errand) => errand.as_fd(),
+            State::Finishing(_) => self.peer.as_fd(),
+        }
+    }
+
+    /// When to step at the latest.
+    pub fn until(&self) -> Option<Instant> {
+        match &self.state {
+            State::Running(errand) => errand.until(),
+            State::Finishing(teardown) => Some(teardown.until()),
+        }
+    }
+
+    /// Does what is due. `ready` says that what is awaited has come. The report ends the conversation.
+    pub fn step(&mut self, ready: bool) -> Option<Report> {
+        match &mut self.state {
+            State::Running(errand) if ready => {
+                (self.ended, self.verdict) = (errand.reap(), errand.verdict);
+                let patience = if self.verdict == Verdict::InOrder { Patience::Full } else { Patience::Brief };
+                self.state = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
+                self.step(true)
+            }
+            State::Running(errand) => {
+                errand.tick();
+                None
+            }
+            State::Finishing(teardown) => teardown.advance(self.peer.as_fd()).then(|| self.report()),
+        }
+    }
+
+    /// Ends the conversation now; it still takes steps until its report.
+    pub fn call_off(&mut self) {
+        match &mut self.state {
+            State::Running(errand) => errand.hasten(Verdict::CalledOff),
+            State::Finishing(teardown) => *teardown = Teardown::begin(self.peer.as_fd(), Patience::Brief),
+        }
+    }
+
+    fn report(&self) -> Report {
+        let (how, status) = match (self.verdict, self.ended) {
+            (Verdict::TimedOut, _) => {
+                let ending = Ending::TimedOut(Bound::Deadline(self.asked));
+                if let Some(sentence) = super::failure(&ending, &self.peer.peer.to_string()) {
+                    self.log.say(&Event::Failure(&sentence));
+                }
+                (super::words(&ending), Status::TimedOut)
+            }
+            (Verdict::InOrder, Some(ended)) => (command_ended(ended), status_of_command(ended)),
+            _ => ("called off".to_owned(), Status::Failure),
+        };
+        if self.log.wants(Level::Conversations) {
+            let bytes = sys::tcp_bytes(self.peer.as_fd());
+            let (sent, received) = (bytes.map(|b| b.0), bytes.map(|b| b.1));
+            self.log.say(&Event::Closed { first: None, how: &how, sent, received, took: self.started.elapsed() });
+        }
+        Report::of(status)
+    }
+}

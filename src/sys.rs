@@ -1,0 +1,380 @@
+//! The system calls of the house, on descriptors here and on processes in `process`: the only `unsafe`.
+//! It holds no policy: what a call means for a conversation is decided by those who make it.
+#![allow(unsafe_code)]
+
+pub mod process;
+
+use std::fs::OpenOptions;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::fs::{FileType, OFlags};
+use rustix::io::{Errno, FdFlags, ReadWriteFlags};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
+
+pub use rustix::event::{PollFd, PollFlags};
+pub use rustix::process::{Pid, Signal};
+
+/// POSIX's bound under which a write to a pipe is whole or nothing (pipe(7)), in bytes.
+pub const PIPE_BUF: usize = 4096;
+
+/// The offset that makes preadv2(2) and pwritev2(2) use the file's own position.
+const AT_POSITION: u64 = u64::MAX;
+
+/// How a descriptor is read and written without ever blocking and without touching its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// read(2) and write(2): it is non-blocking already, or poll(2) said that it is ready.
+    Plain,
+    /// preadv2(2) and pwritev2(2) with `RWF_NOWAIT`: an anonymous pipe that others share with us.
+    NoWait,
+    /// recv(2) and send(2) with `MSG_DONTWAIT`: a socket, blocking or not.
+    DontWait,
+}
+
+/// What stands behind a descriptor, as far as reading and writing it differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file (or a directory, which says so when it is read).
+    File,
+    /// An anonymous pipe.
+    Pipe,
+    /// A named pipe.
+    Fifo,
+    /// Any socket.
+    Socket,
+    /// A terminal.
+    Terminal,
+    /// `/dev/null`.
+    Null,
+    /// Any other device.
+    Device,
+}
+
+/// Tells what stands behind `fd`.
+pub fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
+    let stat = rustix::fs::fstat(fd)?;
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo if is_anonymous(fd) => Kind::Pipe,
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket => Kind::Socket,
+        FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => Kind::Null,
+        FileType::CharacterDevice if rustix::termios::isatty(fd) => Kind::Terminal,
+        FileType::CharacterDevice | FileType::BlockDevice => Kind::Device,
+        _ => Kind::File,
+    })
+}
+
+fn is_anonymous(fd: BorrowedFd<'_>) -> bool {
+    std::fs::read_link(itself(fd)).is_ok_and(|to| to.as_os_str().as_encoded_bytes().starts_with(b"pipe:"))
+}
+
+fn itself(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+/// A private, non-blocking open file description of what stands behind `fd` (a FIFO or a terminal), so that the
+/// flags of the shared one stay as they are. The caller closes it. Fails where `/proc` or the permission is missing.
+pub fn reopen(fd: BorrowedFd<'_>, write: bool) -> io::Result<OwnedFd> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(!write)
+        .write(write)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+        .open(itself(fd))?;
+    Ok(file.into())
+}
+
+/// Standard input, which is open for the life of the process.
+pub fn stdin() -> BorrowedFd<'static> {
+    standard(0)
+}
+
+/// Standard output, which is open for the life of the process.
+pub fn stdout() -> BorrowedFd<'static> {
+    standard(1)
+}
+
+/// Standard error, which is open for the life of the process.
+pub fn stderr() -> BorrowedFd<'static> {
+    standard(2)
+}
+
+fn standard(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: descriptors 0, 1 and 2 are open from `open_standard` on; nobody closes them, `vacate` replaces them.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Opens `/dev/null` in the place of descriptors 0, 1 and 2 that are closed, before anything else can take their number.
+pub fn open_standard() -> io::Result<()> {
+    loop {
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR, rustix::fs::Mode::empty())?;
+        if null.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        std::mem::forget(null);
+    }
+}
+
+/// Closes our copy of descriptor 0, 1 or 2 by putting `/dev/null` in its place.
+pub fn vacate(fd: BorrowedFd<'static>) -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    // SAFETY: both are open descriptors; dup2 replaces the target in one step, so its number never dangles.
+    match unsafe { libc::dup2(null.as_raw_fd(), fd.as_raw_fd()) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Takes over a descriptor that our caller opened for us, and keeps it from the commands we start. Standard ones
+/// are duplicated instead. Fails with `EBADF` where it is not open for writing.
+pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: only asked for its flags, which fails with EBADF if it is not open.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    if flags == -1 || flags & libc::O_ACCMODE == libc::O_RDONLY || flags & libc::O_PATH != 0 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: it is open, as F_GETFL has just shown.
+    let copy = rustix::io::fcntl_dupfd_cloexec(unsafe { BorrowedFd::borrow_raw(fd) }, 3)?;
+    if fd > 2 {
+        // SAFETY: the number was handed to us to be used up; nothing in this process owns it yet.
+        unsafe { libc::close(fd) };
+    }
+    Ok(copy)
+}
+
+/// Waits until one of `fds` is ready or `until` has come. A signal counts as a wake-up with nothing ready.
+pub fn poll(fds: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<usize> {
+    let left = until.map(|at| at.saturating_duration_since(Instant::now()));
+    let timeout = left.map(|left| Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    });
+    match rustix::event::poll(fds, timeout.as_ref()) {
+        Err(Errno::INTR) => {
+            fds.iter_mut().for_each(PollFd::clear_revents);
+            Ok(0)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Whether poll(2) answers any of `events`, an error or a hang-up for `fd` right now.
+pub fn ready(fd: BorrowedFd<'_>, events: PollFlags) -> PollFlags {
+    let mut fds = [PollFd::from_borrowed_fd(fd, events)];
+    match poll(&mut fds, Some(Instant::now())) {
+        Ok(1..) => fds[0].revents(),
+        _ => PollFlags::empty(),
+    }
+}
+
+/// Appends what there is to `buffer`, up to its spare capacity. 0 is the end; `WouldBlock` where nothing is there.
+pub fn read(fd: BorrowedFd<'_>, manner: Manner, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let n = again(|| match manner {
+        Manner::Plain => rustix::io::read(fd, spare_capacity(buffer)),
+        Manner::DontWait => rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT).map(|(n, _)| n),
+        Manner::NoWait => read_nowait(fd, buffer),
+    })?;
+    Ok(n)
+}
+
+fn read_nowait(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
+    let start = buffer.len();
+    buffer.resize(buffer.capacity(), 0);
+    let slices = &mut [IoSliceMut::new(&mut buffer[start..])];
+    let n = match rustix::io::preadv2(fd, slices, AT_POSITION, ReadWriteFlags::NOWAIT) {
+        // A kernel whose pipes do not know the flag: after readiness a read does not block.
+        Err(Errno::OPNOTSUPP) if ready(fd, PollFlags::IN).is_empty() => Err(Errno::AGAIN),
+        Err(Errno::OPNOTSUPP) => rustix::io::read(fd, &mut buffer[start..]),
+        other => other,
+    };
+    buffer.truncate(start + n.unwrap_or(0));
+    n
+}
+
+/// Writes what `fd` takes of `bytes` without waiting, at least one byte. `WouldBlock` where it takes none.
+pub fn write(fd: BorrowedFd<'_>, manner: Manner, bytes: &[u8]) -> io::Result<usize> {
+    let n = again(|| match manner {
+        Manner::Plain => rustix::io::write(fd, bytes),
+        Manner::DontWait => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+        Manner::NoWait => match rustix::io::pwritev2(fd, &[IoSlice::new(bytes)], AT_POSITION, ReadWriteFlags::NOWAIT) {
+            // Such a kernel again: a ready pipe takes PIPE_BUF bytes without blocking.
+            Err(Errno::OPNOTSUPP) if ready(fd, PollFlags::OUT).is_empty() => Err(Errno::AGAIN),
+            Err(Errno::OPNOTSUPP) => rustix::io::write(fd, &bytes[..bytes.len().min(PIPE_BUF)]),
+            other => other,
+        },
+    })?;
+    Ok(n)
+}
+
+/// Makes the call again as long as a signal interrupts it.
+fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Half-closes a socket: shutdown(2) with `SHUT_WR`. A peer that is gone already is no error.
+pub fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
+    match rustix::net::shutdown(socket, Shutdown::Write) {
+        Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Starts keepalive probes (tcp(7)): the first after `every` of silence, then one `every`, `count` unanswered ones fail.
+pub fn probe(socket: BorrowedFd<'_>, every: Duration, count: u32) -> io::Result<()> {
+    sockopt::set_tcp_keepidle(socket, every)?;
+    sockopt::set_tcp_keepintvl(socket, every)?;
+    sockopt::set_tcp_keepcnt(socket, count)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    Ok(())
+}
+
+/// Makes the last close of a socket an abort: RST instead of FIN (socket(7), `SO_LINGER` of 0).
+pub fn abort_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
+}
+
+/// Takes the error that waits on a socket (`SO_ERROR`), if there is one.
+pub fn take_error(socket: BorrowedFd<'_>) -> Option<io::Error> {
+    match sockopt::socket_error(socket) {
+        Ok(Ok(())) => None,
+        Ok(Err(e)) | Err(e) => Some(e.into()),
+    }
+}
+
+/// Bytes sent but not acknowledged by the peer's kernel (`SIOCOUTQ`); our FIN counts as one. 0 where nobody counts.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> u64 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, for which there is room.
+    let r = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if r == -1 { 0 } else { u64::try_from(bytes).unwrap_or(0) }
+}
+
+/// Bytes that can be read from `fd` without waiting (`FIONREAD`; 0 where nobody counts); None is all there is, as in
+/// a regular file.
+pub fn waiting(fd: BorrowedFd<'_>) -> Option<u64> {
+    match kind(fd) {
+        Ok(Kind::File) => None,
+        _ => Some(rustix::io::ioctl_fionread(fd).unwrap_or(0)),
+    }
+}
+
+/// Payload bytes of a TCP connection so far, as the kernel counts them: sent (once each) and received.
+/// None where `TCP_INFO` does not tell (another family, a kernel before 4.19).
+pub fn tcp_bytes(socket: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    const RECEIVED: usize = 128;
+    const SENT: usize = 200;
+    const RESENT: usize = 208;
+    let mut info = [0u8; 256];
+    let mut len = libc::socklen_t::try_from(info.len()).ok()?;
+    // SAFETY: the kernel writes at most `len` bytes into the array and says how many.
+    let r = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
+    };
+    let at = |i: usize| Some(u64::from_ne_bytes(info.get(i..i + 8)?.try_into().ok()?));
+    if r == -1 || (len as usize) < RESENT + 8 {
+        return None;
+    }
+    // The peer's FIN counts as a byte received: the states after it are TIME-WAIT, CLOSE, CLOSE-WAIT, LAST-ACK, CLOSING.
+    let fin = u64::from(matches!(info[0], 6..=9 | 11));
+    Some((at(SENT)?.saturating_sub(at(RESENT)?), at(RECEIVED)?.saturating_sub(fin)))
+}
+
+/// Whether our process group may read the terminal `fd` without being stopped by SIGTTIN (termios(3)).
+pub fn in_foreground(fd: BorrowedFd<'_>) -> bool {
+    // A terminal that is not our controlling one does no job control for us.
+    rustix::termios::tcgetpgrp(fd).map_or(true, |group| group == rustix::process::getpgrp())
+}
+
+/// A pipe, close-on-exec: its end to read, its end to write. `nonblock` names the ends that are ours to poll.
+pub fn pipe(nonblock: PipeEnds) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let end = match nonblock {
+        PipeEnds::Reader => reader.as_fd(),
+        PipeEnds::Writer => writer.as_fd(),
+    };
+    rustix::fs::fcntl_setfl(end, OFlags::NONBLOCK)?;
+    Ok((reader, writer))
+}
+
+/// The end of a pipe that stays with us; the other one is a command's, which expects it to block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PipeEnds {
+    /// We read.
+    Reader,
+    /// We write.
+    Writer,
+}
+
+/// A second descriptor for the same open file description, close-on-exec.
+pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+/// Keeps every descriptor above 2 that our caller left open from the commands we start.
+pub fn seal_inherited() {
+    // SAFETY: close_range(2) with this flag only sets close-on-exec.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done == 0 {
+        return;
+    }
+    // A kernel before 5.11.
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers = entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+    for fd in numbers.filter(|&fd| fd > 2) {
+        // SAFETY: the number was listed as open; a stale one (the listing's own) fails with EBADF, without effect.
+        let _ = rustix::io::fcntl_setfd(unsafe { BorrowedFd::borrow_raw(fd) }, FdFlags::CLOEXEC);
+    }
+}
+
+/// Whether an error says that this machine lacks the address family.
+pub fn is_family_missing(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+/// Whether connect(2) goes on by itself.
+pub fn is_in_progress(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINPROGRESS)
+}
+
+/// Whether an error of accept(2) is about the connection that was to be taken, or that there is none; the listener is
+/// sound.
+pub fn is_about_one_connection(error: &io::Error) -> bool {
+    #[rustfmt::skip]
+    const PASSING: [i32; 13] = [
+        libc::EAGAIN, libc::EINTR, libc::ECONNABORTED, libc::ECONNRESET, libc::ENETDOWN, libc::EPROTO,
+        libc::ENOPROTOOPT, libc::EHOSTDOWN, libc::ENONET, libc::EHOSTUNREACH, libc::EOPNOTSUPP, libc::ENETUNREACH,
+        libc::EPERM,
+    ];
+    error.raw_os_error().is_some_and(|errno| PASSING.contains(&errno))
+}
+
+/// Whether an error says that the process or the system has run out of something that may come back.
+pub fn is_shortage(error: &io::Error) -> bool {
+    const SHORT: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN];
+    error.raw_os_error().is_some_and(|errno| SHORT.contains(&errno))
+}
+
+/// How many more descriptors can be opened (`RLIMIT_NOFILE`'s soft limit, less what is open). With `wanted`, the soft
+/// limit is raised first as far as that needs and the hard limit allows.
+pub fn descriptors_left(wanted: Option<u64>) -> io::Result<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // The lowest number that is free, give or take a gap that a caller left.
+    let open = u64::try_from(duplicate(stdin())?.as_raw_fd()).unwrap_or_default();
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.current.unwrap_or(u64::MAX);
+    let needed = open.saturating_add(wanted.unwrap_or(0)).min(limit.maximum.unwrap_or(u64::MAX));
+    if needed > soft && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), ..limit }).is_ok() {
+        return Ok(needed - open);
+    }
+    Ok(soft.saturating_sub(open))
+}

@@ -1,0 +1,215 @@
+//! Every sentence that fincat says on standard error: what happened as a value, its words, and who wants to hear it.
+//! It decides nothing; a line is one write(2), so that threads and processes never interleave.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::relay::closing::Side;
+use crate::sys::{self, Manner};
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `--quiet`: nothing.
+    Quiet,
+    /// Failures, and what would otherwise be a riddle.
+    #[default]
+    Failures,
+    /// `-v`: each conversation.
+    Conversations,
+    /// `-vv`: every end and option.
+    Everything,
+}
+
+/// Something worth a sentence.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// What could not be done, as a whole sentence.
+    Failure(&'a str),
+    /// Under `--single`, a peer waits in the backlog for the first time.
+    PeerWaiting,
+    /// The peer has finished, our input never spoke: the conversation ends.
+    NeverSpoke,
+    /// The peer has finished, only our silent input is waited for.
+    WaitingForInput,
+    /// A peer was closed at once.
+    Refused {
+        /// Who.
+        peer: &'a str,
+        /// Why: "denied by --deny".
+        why: &'a str,
+    },
+    /// Accepting pauses for want of something.
+    Paused {
+        /// What is lacking.
+        why: &'a str,
+    },
+    /// A listener is bound.
+    Listening {
+        /// The real address.
+        local: &'a str,
+    },
+    /// A conversation begins.
+    Opened {
+        /// Our end.
+        local: &'a str,
+        /// Whether the peer came to us.
+        accepted: bool,
+    },
+    /// A conversation is over.
+    Closed {
+        /// Whose end came first, if any came.
+        first: Option<Side>,
+        /// How: "in order", "reset by the peer".
+        how: &'a str,
+        /// Bytes to the peer; None where nobody counted.
+        sent: Option<u64>,
+        /// Bytes from the peer; None where nobody counted.
+        received: Option<u64>,
+        /// From its beginning.
+        took: Duration,
+    },
+    /// A side's end.
+    End {
+        /// Whose.
+        side: Side,
+    },
+    /// A command runs.
+    Started {
+        /// Its process.
+        pid: i32,
+    },
+    /// An option in force that nobody can see otherwise.
+    Option(&'a str),
+}
+
+impl Event<'_> {
+    fn level(&self) -> Level {
+        match self {
+            Event::Failure(_)
+            | Event::PeerWaiting
+            | Event::NeverSpoke
+            | Event::WaitingForInput
+            | Event::Refused { .. }
+            | Event::Paused { .. } => Level::Failures,
+            Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => Level::Conversations,
+            Event::End { .. } | Event::Started { .. } | Event::Option(_) => Level::Everything,
+        }
+    }
+
+    /// Whether the sentence needs to say whose conversation it is about.
+    fn is_about_a_peer(&self) -> bool {
+        matches!(self, Event::Opened { .. } | Event::Closed { .. } | Event::End { .. } | Event::Started { .. })
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Failure(sentence) => f.write_str(sentence),
+            Event::PeerWaiting => f.write_str("another peer is waiting: one at a time (see --thread)"),
+            Event::NeverSpoke => {
+                f.write_str("the peer has finished and standard input never spoke: done (--on-fin drain waits for it)")
+            }
+            Event::WaitingForInput => {
+                f.write_str("the peer has finished; waiting for the end of standard input (see --recv-only, --on-fin)")
+            }
+            Event::Refused { peer, why } => write!(f, "refused {peer}: {why}"),
+            Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
+            Event::Listening { local } => write!(f, "listening on {local}"),
+            Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),
+            Event::Opened { local, accepted: false } => write!(f, "connected from {local}"),
+            Event::Closed { first, how, sent, received, took } => {
+                write!(f, "{how}")?;
+                if let Some(side) = first {
+                    write!(f, ", {} closed first", side.word())?;
+                }
+                if let (Some(sent), Some(received)) = (sent, received) {
+                    write!(f, ", sent {sent}, received {received} bytes")?;
+                }
+                write!(f, ", {:.3} s", took.as_secs_f64())
+            }
+            Event::End { side: Side::We } => f.write_str("our input has ended"),
+            Event::End { side: Side::Peer } => f.write_str("the peer has finished (FIN)"),
+            Event::Started { pid } => write!(f, "command runs as process {pid}"),
+            Event::Option(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Where sentences go, and how many of them.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    level: Level,
+    about: Option<Arc<str>>,
+}
+
+impl Log {
+    /// A log on standard error.
+    pub fn new(level: Level) -> Self {
+        Self { level, about: None }
+    }
+
+    /// The same log for the conversation with `peer`.
+    #[must_use]
+    pub fn about(&self, peer: &str) -> Self {
+        // The name is never printed below -v, and a server has many peers.
+        let about = (self.level >= Level::Conversations).then(|| peer.into());
+        Self { level: self.level, about }
+    }
+
+    /// Whether sentences of `level` are wanted, for those whose words cost something.
+    pub fn wants(&self, level: Level) -> bool {
+        self.level >= level
+    }
+
+    /// Says it, if somebody wants to hear it. A standard error that is gone changes nothing.
+    pub fn say(&self, event: &Event<'_>) {
+        if self.level < event.level() {
+            return;
+        }
+        let line = match &self.about {
+            Some(peer) if event.is_about_a_peer() => format!("fincat: {peer}: {event}\n"),
+            _ => format!("fincat: {event}\n"),
+        };
+        let _ = sys::write(sys::stderr(), Manner::Plain, line.as_bytes());
+    }
+}
+
+/// The reason of an error in a message's words: lower case, without the number.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_lowercase().collect::<String>()).unwrap_or_default();
+    first + letters.as_str()
+}
+
+/// A duration in a message's words: "1.5 s", "250 ms".
+pub fn span(time: Duration) -> String {
+    if time < Duration::from_secs(1) { format!("{} ms", time.as_millis()) } else { format!("{} s", time.as_secs_f64()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_lower_case_and_unnumbered() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(libc_enospc())), "no space left on device");
+        assert_eq!(reason(&io::ErrorKind::BrokenPipe.into()), "broken pipe");
+    }
+
+    fn libc_enospc() -> i32 {
+        28
+    }
+
+    #[test]
+    fn spans_are_short() {
+        assert_eq!(span(Duration::from_millis(1500)), "1.5 s");
+        assert_eq!(span(Duration::from_secs(2)), "2 s");
+        assert_eq!(span(Duration::from_millis(250)), "250 ms");
+    }
+}

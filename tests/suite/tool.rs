@@ -1,0 +1,164 @@
+//! fincat as the suite runs it: `listen`, with the address it announced, `connect`, and `run` to the
+//! end; how any child is started and waited for is the business of `launch` and `process`.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use tempfile::TempDir;
+
+use crate::capture::{deadline, readable_by};
+use crate::launch::{Launch, Stdin};
+use crate::process::{Exit, Process};
+
+/// The binary under test.
+const FINCAT: &str = env!("CARGO_BIN_EXE_fincat");
+
+/// A running fincat; everything a [`Process`] can do, it can.
+///
+/// ```ignore
+/// let echo = Tool::listen(["127.0.0.1", "0", "--thread", "--echo"]);
+/// let mut client = Tool::with(Stdin::Pipe).connect(echo.addr(), ["-v"]);
+/// client.write("hello\n");
+/// client.wait_stdout_line(1);
+/// client.close_stdin();
+/// client.wait().expect(0);
+/// Tool::run(["connect", "127.0.0.1", "70000"]).expect(2);
+///
+/// let full = Stdout::File(File::options().write(true).open("/dev/full")?);
+/// let tool = Tool::with(Stdin::Silent).stdout(full).setup("ulimit -n 20").connect(addr, ["-v"]);
+/// ```
+pub(crate) struct Tool {
+    process: Process,
+    announced: Vec<String>,
+}
+
+impl Tool {
+    /// `fincat listen ARGS...`; returns when the bound address is announced.
+    #[track_caller]
+    pub(crate) fn listen<'a>(args: impl AsRef<[&'a str]>) -> Self {
+        Launch::new().listen(args)
+    }
+
+    /// `fincat connect HOST PORT ARGS...`; returns at once.
+    #[track_caller]
+    pub(crate) fn connect<'a>(addr: SocketAddr, args: impl AsRef<[&'a str]>) -> Self {
+        Launch::new().connect(addr, args)
+    }
+
+    /// `fincat ARGS...`, run to its end.
+    #[track_caller]
+    pub(crate) fn run<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Exit {
+        Launch::new().run(args)
+    }
+
+    /// A launch with this standard input: `Tool::with(Stdin::Silent).listen([...])`.
+    pub(crate) fn with(stdin: Stdin) -> Launch {
+        Launch::new().stdin(stdin)
+    }
+
+    /// The first announced address.
+    #[track_caller]
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addrs()[0]
+    }
+
+    /// All announced addresses, in the order of their announcement.
+    #[track_caller]
+    pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
+        let mut addrs = Vec::new();
+        for line in &self.announced {
+            let addr = line.parse::<SocketAddr>();
+            assert!(addr.is_ok(), "announced as an address: {line:?}");
+            addrs.extend(addr);
+        }
+        addrs
+    }
+
+    /// The announcement as it was written, one line for each address or path.
+    pub(crate) fn announced(&self) -> &[String] {
+        &self.announced
+    }
+}
+
+impl Deref for Tool {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Tool {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Launch {
+    /// `fincat listen ARGS...`; returns when the bound address is announced.
+    #[track_caller]
+    pub(crate) fn listen<'a>(self, args: impl AsRef<[&'a str]>) -> Tool {
+        self.announce(&["listen"], args.as_ref())
+    }
+
+    /// `fincat connect HOST PORT ARGS...`; returns at once.
+    #[track_caller]
+    pub(crate) fn connect<'a>(self, addr: SocketAddr, args: impl AsRef<[&'a str]>) -> Tool {
+        let (host, port) = (addr.ip().to_string(), addr.port().to_string());
+        self.fincat([&["connect", &host, &port], args.as_ref()].concat())
+    }
+
+    /// `fincat ARGS...`; returns at once.
+    #[track_caller]
+    pub(crate) fn fincat<A: AsRef<OsStr>>(self, args: impl IntoIterator<Item = A>) -> Tool {
+        Tool { process: self.start(FINCAT, args), announced: Vec::new() }
+    }
+
+    /// `fincat ARGS...`, run to its end.
+    #[track_caller]
+    pub(crate) fn run<A: AsRef<OsStr>>(self, args: impl IntoIterator<Item = A>) -> Exit {
+        self.fincat(args).wait()
+    }
+
+    /// `fincat SUBCOMMAND... ARGS...` with a FIFO at `--ready-fd 3`, up to the end of what comes
+    /// there. The FIFO is gone when this returns.
+    #[track_caller]
+    pub(crate) fn announce(self, subcommand: &[&str], args: &[&str]) -> Tool {
+        let folder = TempDir::new().expect("a folder for the FIFO");
+        let path = folder.path().join("ready");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("mknod");
+        // Opened before the child is started, and without waiting for it: its own open, for
+        // writing, then finds a reader; and until then a poll reports no end.
+        let reader = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let ready = File::from(open(&path, reader, Mode::empty()).expect("open the FIFO"));
+        let line = [subcommand, &["--ready-fd", "3"], args].concat();
+        let mut tool = self.fifo_at_3(path).fincat(line);
+        tool.announced = announcement(&mut tool, ready);
+        tool
+    }
+}
+
+/// The lines that come before the end of `ready`; at least one must.
+#[track_caller]
+fn announcement(tool: &mut Tool, mut ready: File) -> Vec<String> {
+    let deadline = deadline();
+    let mut text = String::new();
+    loop {
+        let told = readable_by(&ready, deadline);
+        assert!(told, "nothing more, and no end, at --ready-fd after {text:?}");
+        match ready.read_to_string(&mut text) {
+            Ok(_) => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("read --ready-fd: {error}"),
+        }
+    }
+    if text.is_empty() {
+        let exit = tool.wait();
+        panic!("no address was announced by {exit}");
+    }
+    text.lines().map(str::to_owned).collect()
+}
