@@ -139,7 +139,7 @@ pub struct Connect {
     /// Come from this port
     #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = WHERE, hide_short_help = true)]
     pub source_port: Option<u16>,
-    /// Bound over the name's resolution and all attempts
+    /// Bound over resolving the name and connecting
     #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
     pub connect_timeout: Option<Duration>,
     #[allow(missing_docs)]

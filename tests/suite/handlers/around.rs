@@ -52,8 +52,8 @@ fn it_is_told_how_many_there_are(case: Case) {
     let number = |peer: &PeerStream| String::from_utf8(peer.read(2)).expect("a number");
     let first = case.meet(&tool);
     assert_eq!(number(&first), "1\n");
-    let _second = case.meet(&tool);
-    assert_eq!(number(&_second), "2\n");
+    let second = case.meet(&tool);
+    assert_eq!(number(&second), "2\n");
     let elsewhere = PeerStream::tcp_from(Ipv4Addr::new(127, 0, 0, 2), tool.addr());
     assert_eq!(number(&elsewhere), "1\n");
     first.shutdown();
