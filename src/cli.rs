@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
-use ipnet::IpNet;
 
 use crate::relay::closing::{OnEof, OnFin};
-use crate::serve::admission::parse_net;
+use crate::serve::admission::{Net, parse_net};
 
 /// The headings of `--help`: the four questions, and one for scripts.
 const WHERE: &str = "WHERE is the peer";
@@ -196,10 +195,10 @@ pub struct ManyArgs {
     pub max_per_ip: Option<u32>,
     /// Admit only this network, and the others allowed (repeatable)
     #[arg(long, value_name = "NET", value_parser = parse_net, hide_short_help = true)]
-    pub allow: Vec<IpNet>,
+    pub allow: Vec<Net>,
     /// Do not admit this network; wins over --allow (repeatable)
     #[arg(long, value_name = "NET", value_parser = parse_net, hide_short_help = true)]
-    pub deny: Vec<IpNet>,
+    pub deny: Vec<Net>,
     /// How long a stopping server lets conversations finish; 10 s by default
     #[arg(long, value_name = "TIME", value_parser = time, hide_short_help = true)]
     pub grace: Option<Duration>,

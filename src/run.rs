@@ -27,7 +27,7 @@ use crate::serve::thread::Threads;
 use crate::serve::{self, Duty, Front, Keep, Mode, Server};
 use crate::session::Terms;
 use crate::sys::{self, Manner};
-use crate::trace::{Event, Log, reason, span};
+use crate::trace::{self, Event, Log, reason, span};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
 const COMMAND_GRACE: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub fn run(line: &[OsString]) -> Status {
         Typed::Command(command) => *command,
         Typed::Print(text) => return print(&text, &log),
         Typed::Brief => {
-            let _ = sys::write(sys::stderr(), Manner::Plain, cli::BRIEF.as_bytes());
+            trace::tell(cli::BRIEF);
             return Status::Usage;
         }
         Typed::Refuse(sentence) => {

@@ -14,9 +14,10 @@ use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::{self, Task, Wiring};
 use crate::net::connection::Connection;
+pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Bound, Ending, Outcome};
-use crate::relay::{Deadline, Flows, Relay, Turn};
+use crate::relay::{Flows, Relay, Turn};
 use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags, Signal};
 use crate::trace::{Event, Level, Log, reason, span};
@@ -186,7 +187,7 @@ impl Session<'_> {
         }
         if self.log.wants(Level::Conversations) {
             self.log.say(&Event::Closed {
-                first: outcome.closed_first,
+                first: outcome.closed_first.map(Side::word),
                 how: &words(&outcome.ending),
                 sent: Some(outcome.sent),
                 received: Some(outcome.received),

@@ -2,12 +2,9 @@
 //! It decides nothing; a line is one write(2), so that threads and processes never interleave.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
-
-use crate::relay::closing::Side;
-use crate::sys::{self, Manner};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +58,7 @@ pub enum Event<'a> {
     /// A conversation is over.
     Closed {
         /// Whose end came first, if any came.
-        first: Option<Side>,
+        first: Option<&'static str>,
         /// How: "in order", "reset by the peer".
         how: &'a str,
         /// Bytes to the peer; None where nobody counted.
@@ -74,7 +71,7 @@ pub enum Event<'a> {
     /// A side's end.
     End {
         /// Whose.
-        side: Side,
+        side: &'static str,
     },
     /// A command runs.
     Started {
@@ -124,15 +121,14 @@ impl fmt::Display for Event<'_> {
             Event::Closed { first, how, sent, received, took } => {
                 write!(f, "{how}")?;
                 if let Some(side) = first {
-                    write!(f, ", {} closed first", side.word())?;
+                    write!(f, ", {side} closed first")?;
                 }
                 if let (Some(sent), Some(received)) = (sent, received) {
                     write!(f, ", sent {sent}, received {received} bytes")?;
                 }
                 write!(f, ", {:.3} s", took.as_secs_f64())
             }
-            Event::End { side: Side::We } => f.write_str("our input has ended"),
-            Event::End { side: Side::Peer } => f.write_str("the peer has finished (FIN)"),
+            Event::End { side } => write!(f, "{side} finished"),
             Event::Started { pid } => write!(f, "command runs as process {pid}"),
             Event::Option(what) => f.write_str(what),
         }
@@ -174,8 +170,13 @@ impl Log {
             Some(peer) if event.is_about_a_peer() => format!("fincat: {peer}: {event}\n"),
             _ => format!("fincat: {event}\n"),
         };
-        let _ = sys::write(sys::stderr(), Manner::Plain, line.as_bytes());
+        let _ = io::stderr().write_all(line.as_bytes());
     }
+}
+
+/// Says a text as it is: usage, which is asked for by saying nothing.
+pub fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// The reason of an error in a message's words: lower case, without the number.

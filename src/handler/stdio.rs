@@ -76,7 +76,12 @@ impl Stdio {
 impl Output {
     /// The sink for it.
     pub fn sink<'a>(self) -> Sink<'a> {
-        let finish = if self == Output::Closing { Finish::Close } else { Finish::Nothing };
+        let is_socket = || sys::kind(sys::stdout()).is_ok_and(|kind| kind == Kind::Socket);
+        let finish = match self {
+            Output::Closing if is_socket() => Finish::ShutdownWrite,
+            Output::Closing => Finish::Close,
+            Output::Staying | Output::Shared | Output::Dropped => Finish::Nothing,
+        };
         let sink = || {
             let (handle, manner) = access(sys::stdout(), true);
             Sink::output(handle, manner, finish)

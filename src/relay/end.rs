@@ -70,7 +70,7 @@ impl<'a> Source<'a> {
     /// From now on the source ends after what can be read without waiting: all of it, if it is a regular file.
     pub fn end_after_what_waits(&mut self) {
         if let From::Descriptor(handle, _) = &self.from {
-            self.left = sys::waiting(handle.as_fd());
+            self.left = if self.is_shut() { Some(0) } else { sys::waiting(handle.as_fd()) };
         }
     }
 
@@ -208,7 +208,10 @@ impl<'a> Sink<'a> {
         let To::Descriptor(handle, _) = &self.to else { return Ok(()) };
         match self.finish {
             Finish::Nothing => Ok(()),
-            Finish::ShutdownWrite => sys::shutdown_write(handle.as_fd()),
+            Finish::ShutdownWrite => {
+                sys::shutdown_write(handle.as_fd())?;
+                if self.reader == Reader::Output { sys::vacate(sys::stdout()) } else { Ok(()) }
+            }
             Finish::Close => {
                 self.to = To::Nowhere;
                 // Standard output's place is kept, its reader sees the end.

@@ -201,7 +201,7 @@ impl<'a> Relay<'a> {
         *own = Some(Instant::now());
         let other_ended = other.is_none_or(|flow| flow.state() == State::Done);
         self.closed_first.get_or_insert(side);
-        self.log.say(&Event::End { side });
+        self.log.say(&Event::End { side: side.word() });
         match self.phase {
             // Our input's end has decided already; the peer's only finishes our output.
             Phase::Acknowledging => self.finish_output(),

@@ -5,13 +5,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+/// A range of addresses.
+pub type Net = IpNet;
+
 /// The rules of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// With any, only these networks.
-    pub allow: Vec<IpNet>,
+    pub allow: Vec<Net>,
     /// Not these, whatever `allow` says.
-    pub deny: Vec<IpNet>,
+    pub deny: Vec<Net>,
     /// The most conversations of one address at a time.
     pub max_per_ip: Option<usize>,
 }
@@ -59,7 +62,7 @@ impl Admission {
 }
 
 /// Reads a network: an address with or without a prefix length. IPv4-mapped ones mean IPv4.
-pub fn parse_net(word: &str) -> Result<IpNet, String> {
+pub fn parse_net(word: &str) -> Result<Net, String> {
     let net = match word.parse::<IpNet>() {
         Ok(net) => net,
         Err(_) => word.parse::<IpAddr>().map_err(|_| "not a network: write 10.0.0.0/8, ::1/128 or an address")?.into(),

@@ -22,8 +22,7 @@ use self::stopping::{Phase, Stopping};
 use crate::exit::Status;
 use crate::net::connection::Connection;
 use crate::net::listen::Listener;
-use crate::relay::Deadline;
-use crate::session::{self, Attention, Call, Report, Terms, Watch};
+use crate::session::{self, Attention, Call, Deadline, Report, Terms, Watch};
 use crate::sys::{self, PollFd, PollFlags, Signal};
 use crate::trace::{Event, Log, reason};
 
