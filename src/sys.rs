@@ -99,11 +99,6 @@ pub fn stdout() -> BorrowedFd<'static> {
     standard(1)
 }
 
-/// Standard error, which is open for the life of the process.
-pub fn stderr() -> BorrowedFd<'static> {
-    standard(2)
-}
-
 fn standard(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: descriptors 0, 1 and 2 are open from `open_standard` on; nobody closes them, `vacate` replaces them.
     unsafe { BorrowedFd::borrow_raw(fd) }

@@ -9,15 +9,20 @@
 //!   * `process`: the child: fed, listened to, waited for, never left behind
 //!   * `tool`:    fincat as such a child: `listen` (with its announced address), `connect`, `run`
 //!   * `peers`:   the other ends: std's sockets, Python's, other tools
+//!   * `kernel`:  what only the kernel knows: processes, and ports that nobody serves
 //!   * `pattern`: bytes that cannot be confused, and the comparison that says where two runs part
 //!   * `matrix`:  one body, run over role × transport × mode
 //! * the rooms, each a part of the contract
 //!   * `half_close`: how a conversation ends
-//!   * to come, in this order: `handlers` `concurrency` `signals` `messages` `docs` `house`
+//!   * `handlers`: what a conversation is for
+//!   * `concurrency`: how many there are, and who is let in
+//!   * `signals`: how they are stopped from outside
+//!   * to come, in this order: `messages` `docs` `house`
 
 #![allow(dead_code, reason = "the rooms to come use the rest of the instruments")]
 
 mod capture;
+mod kernel;
 mod launch;
 mod matrix;
 mod pattern;
@@ -25,4 +30,7 @@ mod peers;
 mod process;
 mod tool;
 
+mod concurrency;
 mod half_close;
+mod handlers;
+mod signals;

@@ -99,6 +99,12 @@ impl PeerStream {
         bytes
     }
 
+    /// Reads one byte; `None` at the end, whichever it is.
+    #[track_caller]
+    pub(crate) fn first_byte(&self) -> Option<u8> {
+        self.read_up_to(1, deadline()).0.first().copied()
+    }
+
     /// Reads to the end, which must be an end in order.
     ///
     /// ```ignore
