@@ -62,12 +62,24 @@ pub struct Failure {
     pub status: Status,
     /// What the user is told: "cannot VERB OBJECT: REASON".
     pub sentence: String,
+    /// Something was lacking that may come back: it is worth another try.
+    passing: bool,
 }
 
 impl Failure {
     /// The failure as an error to hand up.
     pub fn error(status: Status, sentence: impl Into<String>) -> anyhow::Error {
-        Self { status, sentence: sentence.into() }.into()
+        Self { status, sentence: sentence.into(), passing: false }.into()
+    }
+
+    /// A failure that another try may mend: a shortage.
+    pub fn passing(status: Status, sentence: impl Into<String>) -> anyhow::Error {
+        Self { status, sentence: sentence.into(), passing: true }.into()
+    }
+
+    /// Whether another try may mend it.
+    pub fn is_passing(error: &anyhow::Error) -> bool {
+        error.downcast_ref::<Self>().is_some_and(|failure| failure.passing)
     }
 
     /// The status that an error carries; `Failure` where it names none.

@@ -22,6 +22,9 @@ use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags, Signal};
 use crate::trace::{Event, Level, Log, reason, span};
 
+/// How long a conversation waits when something is lacking before it tries again.
+const SHORTAGE: Duration = Duration::from_millis(100);
+
 /// What all conversations of a process have in common.
 #[derive(Debug)]
 pub struct Terms {
@@ -89,15 +92,19 @@ pub fn converse(
     attention: &mut Attention<'_, '_>,
 ) -> Report {
     if terms.task.lends_the_socket() {
-        return match Lent::start(peer, terms, number, deadline) {
-            Ok(lent) => see_through(lent, attention),
-            Err(report) => report,
-        };
+        return lend(peer, terms, number, deadline, attention);
     }
     let name = peer.peer.to_string();
     let log = terms.log.about(&name);
     log.say(&Event::Opened { local: &peer.local.to_string(), accepted: peer.accepted });
-    match handler::wire(&terms.task, &peer, terms.closing, number, &terms.roster, &log) {
+    let wire = || handler::wire(&terms.task, &peer, terms.closing, number, &terms.roster, &log);
+    let wiring = loop {
+        match wire() {
+            Err(e) if Failure::is_passing(&e) && attention.rest() => {}
+            other => break other,
+        }
+    };
+    match wiring {
         Ok(Wiring::Flows { flows, closing, command }) => {
             let session = Session { peer: &peer, name: &name, log: &log, deadline, started: Instant::now() };
             let errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
@@ -107,6 +114,26 @@ pub fn converse(
         Err(e) => {
             log.say(&Event::Failure(&e.to_string()));
             Report::of(Failure::status(&e))
+        }
+    }
+}
+
+/// A command holds the socket.
+fn lend(
+    mut peer: Connection,
+    terms: &Terms,
+    number: usize,
+    deadline: Option<Deadline>,
+    attention: &mut Attention<'_, '_>,
+) -> Report {
+    loop {
+        match Lent::start(peer, terms, number, deadline) {
+            Ok(lent) => return see_through(lent, attention),
+            Err((back, e)) if Failure::is_passing(&e) && attention.rest() => peer = back,
+            Err((_, e)) => {
+                terms.log.say(&Event::Failure(&e.to_string()));
+                return Report::of(Failure::status(&e));
+            }
         }
     }
 }
@@ -140,19 +167,25 @@ impl Session<'_> {
         &self,
         flows: Flows<'_>,
         closing: Closing,
-        errand: Option<Errand>,
+        mut errand: Option<Errand>,
         attention: &mut Attention<'_, '_>,
     ) -> Report {
-        let outcome = {
-            let mut relay = Relay::new(self.peer.as_fd(), flows, closing, self.deadline, self.log);
-            loop {
-                match relay.run(&attention.watch.bells, attention.watch.until) {
-                    Turn::Ended(outcome) => break outcome,
-                    Turn::Called if attention.ask() == Call::End => relay.call_off(),
-                    Turn::Called => {}
-                }
+        let mut relay = Relay::new(self.peer.as_fd(), flows, closing, self.deadline, self.log);
+        // A command that is called off has its grace, and what it says in that time is heard.
+        let mut last_word: Option<Instant> = None;
+        let outcome = loop {
+            let until = [attention.watch.until, last_word].into_iter().flatten().min();
+            match relay.run(&attention.watch.bells, until) {
+                Turn::Ended(outcome) => break outcome,
+                Turn::Called if last_word.is_some_and(|at| Instant::now() >= at) => relay.call_off(),
+                Turn::Called if attention.ask() == Call::End => match &mut errand {
+                    Some(errand) if last_word.is_none() => last_word = Some(errand.hasten(Verdict::CalledOff)),
+                    _ => relay.call_off(),
+                },
+                Turn::Called => {}
             }
         };
+        drop(relay);
         let status = status_of(&outcome.ending);
         self.close(&outcome);
         let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
@@ -170,7 +203,9 @@ impl Session<'_> {
             errand.tick();
             match attention.wait(errand.as_fd(), errand.until()) {
                 Waited::Ready => break,
-                Waited::Call(Call::End) => errand.hasten(Verdict::CalledOff),
+                Waited::Call(Call::End) => {
+                    errand.hasten(Verdict::CalledOff);
+                }
                 Waited::Call(Call::GoOn) | Waited::Time => {}
             }
         }
@@ -205,6 +240,23 @@ enum Waited {
 }
 
 impl Attention<'_, '_> {
+    /// Something is lacking that may come back: lets a moment pass. False where the conversation is called off.
+    fn rest(&mut self) -> bool {
+        let until = Instant::now() + SHORTAGE;
+        loop {
+            let bells = self.watch.bells.iter().map(|bell| PollFd::from_borrowed_fd(*bell, PollFlags::IN));
+            let bound = self.watch.until.map_or(until, |at| at.min(until));
+            let rung = sys::poll(&mut bells.collect::<Vec<_>>(), Some(bound)).is_ok_and(|n| n > 0);
+            let due = self.watch.until.is_some_and(|at| Instant::now() >= at);
+            if (rung || due) && self.ask() == Call::End {
+                return false;
+            }
+            if Instant::now() >= until {
+                return true;
+            }
+        }
+    }
+
     fn ask(&mut self) -> Call {
         (self.answer)(&mut self.watch)
     }

@@ -45,7 +45,11 @@ impl Payload {
 
     fn open(&self) -> Result<Option<File>> {
         let Payload::File(path) = self else { return Ok(None) };
-        match File::open(path) {
+        let open = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+            true => Err(std::io::ErrorKind::IsADirectory.into()),
+            false => Ok(file),
+        });
+        match open {
             Ok(file) => Ok(Some(file)),
             Err(e) => Err(Failure::error(Status::Failure, format!("cannot read {}: {}", path.display(), reason(&e)))),
         }

@@ -135,6 +135,7 @@ impl Command {
         let (from_it, its_output) = sys::pipe(PipeEnds::Reader)?;
         let output = if speaks { its_output.as_fd() } else { sys::stdout() };
         let running = self.start(peer, number, its_input.as_fd(), output, roster)?;
+        drop((its_input, its_output));
         let outgoing = speaks.then(|| {
             let source = Source::descriptor("the command's output", Handle::Own(from_it), Manner::Plain);
             Flow::new(source, peer.sink())
@@ -159,17 +160,16 @@ impl Command {
             let own_group = self.own_group;
             process::start(&Start { file, arguments, environment: &environment, input, output, own_group })
         };
-        let child = match start(&found.file, &found.arguments) {
+        Running::enrol(roster, || match start(&found.file, &found.arguments) {
             // A script without an interpreter line is the shell's, as execvp(3) and every shell have it.
             Err(e) if process::is_not_a_program(&e) => {
                 let own = |s: &str| CString::new(s).unwrap_or_default();
                 let mut arguments = vec![own("sh"), found.file.clone()];
                 arguments.extend(found.arguments.iter().skip(1).cloned());
-                start(&own("/bin/sh"), &arguments)?
+                start(&own("/bin/sh"), &arguments)
             }
-            other => other?,
-        };
-        Running::enrol(child, roster)
+            other => other,
+        })
     }
 }
 
@@ -223,7 +223,8 @@ fn cannot_run(name: &OsStr, error: &io::Error) -> anyhow::Error {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => (Status::NotFound, "command not found".to_owned()),
         _ => (Status::CannotRun, reason(error)),
     };
-    Failure::error(status, format!("cannot run {}: {why}", name.to_string_lossy()))
+    let sentence = format!("cannot run {}: {why}", name.to_string_lossy());
+    if sys::is_shortage(error) { Failure::passing(status, sentence) } else { Failure::error(status, sentence) }
 }
 
 /// The processes that conversations have started, so that what a server is told can be passed on to them.
@@ -260,11 +261,15 @@ impl Roster {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a process in.
-    pub fn enrol(&self, child: Child) -> Arc<Child> {
-        let child = Arc::new(child);
-        self.lock().children.push(Arc::clone(&child));
-        child
+    /// Starts a process and takes it in, in one step: no signal that is passed on can miss it.
+    pub fn enrol(&self, start: impl FnOnce() -> io::Result<Child>) -> io::Result<Arc<Child>> {
+        let mut entries = self.lock();
+        let child = Arc::new(start()?);
+        if entries.leaving {
+            child.signal(Signal::TERM);
+        }
+        entries.children.push(Arc::clone(&child));
+        Ok(child)
     }
 
     /// Reaps a process and takes it off; waits where it has not ended.
@@ -288,8 +293,8 @@ pub struct Running {
 }
 
 impl Running {
-    fn enrol(child: Child, roster: &Roster) -> io::Result<Self> {
-        let child = roster.enrol(child);
+    fn enrol(roster: &Roster, start: impl FnOnce() -> io::Result<Child>) -> io::Result<Self> {
+        let child = roster.enrol(start)?;
         match child.descriptor() {
             Ok(end) => Ok(Self { child, end, roster: roster.clone() }),
             Err(e) => {

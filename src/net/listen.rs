@@ -118,6 +118,12 @@ fn bind(address: SocketAddr, only_v6: bool, options: Listening) -> io::Result<Li
 }
 
 impl Listener {
+    /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused.
+    pub fn refuse(&self) {
+        // Nothing to do where that fails: it listens no more already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
     /// Takes the next peer from the backlog; None where nobody waits (any more).
     pub fn accept(&self) -> io::Result<Option<Connection>> {
         match self.socket.accept() {

@@ -151,6 +151,8 @@ pub struct Sink<'a> {
     to: To<'a>,
     finish: Finish,
     pub(crate) reader: Reader,
+    /// Its reader is gone.
+    pub(crate) lost: bool,
     /// The most that one write takes, in bytes, so that writers who share a pipe do not tear each other's apart.
     pub(crate) at_most: usize,
 }
@@ -163,7 +165,7 @@ enum To<'a> {
 
 impl<'a> Sink<'a> {
     fn descriptor(handle: Handle<'a>, manner: Manner, finish: Finish, reader: Reader) -> Self {
-        Self { to: To::Descriptor(handle, manner), finish, reader, at_most: usize::MAX }
+        Self { to: To::Descriptor(handle, manner), finish, reader, lost: false, at_most: usize::MAX }
     }
 
     /// The peer. The socket is written without waiting, whatever its flags say, and finished by a half-close.
@@ -183,7 +185,7 @@ impl<'a> Sink<'a> {
 
     /// Bytes dropped.
     pub fn nowhere() -> Self {
-        Self { to: To::Nowhere, finish: Finish::Nothing, reader: Reader::Command, at_most: usize::MAX }
+        Self { to: To::Nowhere, finish: Finish::Nothing, reader: Reader::Command, lost: false, at_most: usize::MAX }
     }
 
     /// The same sink, written at most `bytes` at a time.
@@ -220,9 +222,10 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// From now on what comes is dropped; the descriptor is closed if it was ours.
-    pub(crate) fn forget(&mut self) {
+    /// Nobody reads it any more: from now on what comes is dropped. The descriptor is closed if it was ours.
+    pub(crate) fn lose(&mut self) {
         self.to = To::Nowhere;
+        self.lost = true;
     }
 
     /// The descriptor to watch, if there is one still.

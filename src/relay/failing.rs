@@ -53,7 +53,8 @@ impl Relay<'_> {
     pub(super) fn output_lost(&mut self) {
         let Some(flow) = &mut self.flows.incoming else { return };
         if flow.reader() == Reader::Command {
-            return flow.forget_sink();
+            flow.lose_sink();
+            return self.end_if_nobody_listens();
         }
         let undelivered = flow.state() == State::Draining || sys::waiting(self.peer) != Some(0);
         let clean = self.ours_ended.is_some() && !undelivered && sys::unacknowledged(self.peer) == 0;

@@ -160,7 +160,7 @@ impl<'a> Flow<'a> {
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe && self.sink.reader == Reader::Command => {
-                self.sink.forget();
+                self.sink.lose();
                 Ok(true)
             }
             Err(e) => Err(Fault::Sink(e)),
@@ -229,9 +229,14 @@ impl<'a> Flow<'a> {
         self.sink.watched().filter(|_| self.sink.reader != Reader::Peer)
     }
 
-    /// From now on what comes is dropped.
-    pub fn forget_sink(&mut self) {
-        self.sink.forget();
+    /// Whether nobody reads what it delivers any more.
+    pub fn is_lost(&self) -> bool {
+        self.sink.lost
+    }
+
+    /// Nobody reads what it delivers any more: the rest is dropped.
+    pub fn lose_sink(&mut self) {
+        self.sink.lose();
     }
 }
 

@@ -146,7 +146,8 @@ impl<'a> Relay<'a> {
     /// Ends the conversation at once: a signal, or a stopping server.
     pub fn call_off(&mut self) {
         if let Phase::Closing(ending, teardown) = &mut self.phase {
-            (*ending, *teardown) = (Ending::Called, Teardown::begin(self.peer, Patience::Brief));
+            *ending = Ending::Called;
+            teardown.hasten();
         }
         self.end(Ending::Called, Patience::Brief);
     }
@@ -183,6 +184,15 @@ impl<'a> Relay<'a> {
             Ok(()) if flow.state() == State::Done => self.ended(side),
             Ok(()) => {}
             Err(fault) => self.fault(side, fault),
+        }
+        self.end_if_nobody_listens();
+    }
+
+    /// Our input has ended, and so has whoever read what the peer sends: neither direction leads anywhere.
+    fn end_if_nobody_listens(&mut self) {
+        let lost = self.flows.incoming.as_ref().is_some_and(Flow::is_lost);
+        if lost && self.ours_ended.is_some() {
+            self.end(Ending::Order, Patience::Full);
         }
     }
 

@@ -47,6 +47,13 @@ impl Teardown {
         Self { patience, silent_since: now, longest: now + longest, over: false }
     }
 
+    /// The peer is given no more than is brief, from now on.
+    pub fn hasten(&mut self) {
+        if std::mem::replace(&mut self.patience, Patience::Brief) == Patience::Full {
+            self.longest = self.longest.min(Instant::now() + SILENCE);
+        }
+    }
+
     /// Reads and drops what is there; true when the socket can be closed.
     pub fn advance(&mut self, peer: BorrowedFd<'_>) -> bool {
         let mut dropped = Vec::with_capacity(PIECE);

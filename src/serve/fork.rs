@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use super::signals::Signals;
 use super::stopping::{Phase, Stopping};
 use super::{Dispatch, Front, Over, deadline};
-use crate::exit::Status;
+use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::net::connection::Connection;
 use crate::session::lent::Lent;
 use crate::session::{self, Attention, Call, Report, Terms, Watch};
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
 use crate::sys::{self, Pid, PollFlags};
+use crate::trace::Event;
 
 /// Serves in processes.
 #[derive(Debug)]
@@ -38,15 +39,20 @@ impl<'s> Forks<'s> {
         Self { terms, signals, grace, forked, lent, finishing: Vec::new(), over: Vec::new() }
     }
 
-    fn lend(&mut self, peer: Connection, number: usize) {
+    fn lend(&mut self, peer: Connection, number: usize) -> Result<(), (Connection, io::Error)> {
         let ip = peer.peer.ip();
         match Lent::start(peer, &self.terms, number, deadline(&self.terms)) {
             Ok(lent) => match lent.pid() {
                 Some(pid) => drop(self.lent.insert(pid, (lent, ip))),
                 None => self.finishing.push((lent, ip)),
             },
-            Err(report) => self.over.push(Over { ip, report }),
+            Err((peer, e)) if Failure::is_passing(&e) => return Err((peer, io::Error::other(e.to_string()))),
+            Err((_, e)) => {
+                self.terms.log.say(&Event::Failure(&e.to_string()));
+                self.over.push(Over { ip, report: Report { status: Failure::status(&e), output_gone: false } });
+            }
         }
+        Ok(())
     }
 
     /// In the new process: the conversation, then the end.
@@ -126,19 +132,26 @@ impl Dispatch for Forks<'_> {
         front: &mut Front<'_>,
     ) -> Result<(), (Connection, io::Error)> {
         if self.terms.task.lends_the_socket() {
-            self.lend(peer, number);
-            return Ok(());
+            return self.lend(peer, number);
         }
-        match process::fork() {
-            Ok(Fork::Parent(child)) => {
+        let mut child = None;
+        let forked = self.terms.roster.enrol(|| match process::fork()? {
+            Fork::Parent(parent) => Ok(parent),
+            Fork::Child(forked) => {
+                child = Some(forked);
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        });
+        match (child, forked) {
+            (Some(child), _) => self.converse(child, peer, number, front),
+            (None, Err(e)) => Err((peer, e)),
+            (None, Ok(forked)) => {
                 let ip = peer.peer.ip();
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.
                 drop(peer);
-                self.forked.insert(child.pid(), (self.terms.roster.enrol(child), ip));
+                self.forked.insert(forked.pid(), (forked, ip));
                 Ok(())
             }
-            Ok(Fork::Child(forked)) => self.converse(forked, peer, number, front),
-            Err(e) => Err((peer, e)),
         }
     }
 

@@ -126,12 +126,23 @@ pub struct Server<'s> {
     pause: Option<Instant>,
     said_pause: bool,
     output_gone: bool,
+    ended: bool,
 }
 
 impl<'s> Server<'s> {
     /// A server that nobody has come to yet.
     pub fn new(front: Front<'s>, admission: Admission, duty: Duty, log: Log) -> Self {
-        Self { front, admission, duty, log, held: None, pause: None, said_pause: false, output_gone: false }
+        Self {
+            front,
+            admission,
+            duty,
+            log,
+            held: None,
+            pause: None,
+            said_pause: false,
+            output_gone: false,
+            ended: false,
+        }
     }
 
     /// Admits no more at once than there are descriptors for, `each` for a conversation, `spare` left over. `raise`
@@ -197,7 +208,7 @@ impl<'s> Server<'s> {
             self.front.listeners.clear();
             self.held = None;
         }
-        if phase == Phase::AtOnce {
+        if phase == Phase::AtOnce && !std::mem::replace(&mut self.ended, true) {
             dispatch.end();
         }
     }

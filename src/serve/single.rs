@@ -43,12 +43,14 @@ impl Dispatch for Single<'_> {
         let mut attention = Attention {
             watch: Watch { bells, until: None },
             answer: &mut |watch| {
+                let phase = stopping.heed();
                 let waits = |listener: &Listener| !sys::ready(listener.as_fd(), PollFlags::IN).is_empty();
-                if !*mentioned && listeners.iter().any(waits) {
+                if phase != Phase::Serving {
+                    listeners.iter().for_each(Listener::refuse);
+                } else if !*mentioned && listeners.iter().any(waits) {
                     *mentioned = true;
                     terms.log.say(&Event::PeerWaiting);
                 }
-                let phase = stopping.heed();
                 (watch.bells, watch.until) = (stopping.bells(), stopping.until());
                 if !*mentioned && phase == Phase::Serving {
                     watch.bells.extend(listeners.iter().map(AsFd::as_fd));

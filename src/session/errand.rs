@@ -36,13 +36,15 @@ impl Errand {
         Self { command, deadline, grace, kill_at: None, verdict: Verdict::InOrder }
     }
 
-    /// Ends the command: TERM now, KILL after its grace.
-    pub(crate) fn hasten(&mut self, verdict: Verdict) {
-        if self.kill_at.is_none() {
-            self.verdict = verdict;
-            self.command.signal(Signal::TERM);
-            self.kill_at = Some(Instant::now() + self.grace);
+    /// Ends the command: TERM now, KILL after its grace; when that is.
+    pub(crate) fn hasten(&mut self, verdict: Verdict) -> Instant {
+        if let Some(at) = self.kill_at {
+            return at;
         }
+        let at = Instant::now() + self.grace;
+        (self.verdict, self.kill_at) = (verdict, Some(at));
+        self.command.signal(Signal::TERM);
+        at
     }
 
     /// Does what is due by now.

@@ -36,18 +36,23 @@ enum State {
 }
 
 impl Lent {
-    /// Starts the command on the socket. Where that fails the sentence has been said, and the peer is hung up on.
-    pub fn start(peer: Connection, terms: &Terms, number: usize, deadline: Option<Deadline>) -> Result<Self, Report> {
+    /// Starts the command on the socket. Where that fails the peer is given back, with the reason.
+    pub fn start(
+        peer: Connection,
+        terms: &Terms,
+        number: usize,
+        deadline: Option<Deadline>,
+    ) -> Result<Self, (Connection, anyhow::Error)> {
         let log = terms.log.about(&peer.peer.to_string());
-        log.say(&Event::Opened { local: &peer.local.to_string(), accepted: peer.accepted });
         let state = match handler::wire(&terms.task, &peer, terms.closing, number, &terms.roster, &log) {
             Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms.command_grace)),
-            Ok(Wiring::Flows { .. }) => return Err(Report::of(Status::Failure)),
-            Err(e) => {
-                log.say(&Event::Failure(&e.to_string()));
-                return Err(Report::of(Failure::status(&e)));
+            Ok(Wiring::Flows { .. }) => {
+                let e = Failure::error(Status::Failure, "cannot lend the socket: the handler does not take it");
+                return Err((peer, e));
             }
+            Err(e) => return Err((peer, e)),
         };
+        log.say(&Event::Opened { local: &peer.local.to_string(), accepted: peer.accepted });
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
         Ok(Self { peer, log, started, asked, state, ended: None, verdict: Verdict::InOrder })
@@ -97,8 +102,10 @@ impl Lent {
     /// Ends the conversation now; it still takes steps until its report.
     pub fn call_off(&mut self) {
         match &mut self.state {
-            State::Running(errand) => errand.hasten(Verdict::CalledOff),
-            State::Finishing(teardown) => *teardown = Teardown::begin(self.peer.as_fd(), Patience::Brief),
+            State::Running(errand) => {
+                errand.hasten(Verdict::CalledOff);
+            }
+            State::Finishing(teardown) => teardown.hasten(),
         }
     }
 
