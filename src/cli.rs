@@ -25,31 +25,56 @@ const ABOUT: &str = "A netcat that gets the end of a conversation right";
 
 /// What `fincat` alone says: usage and six examples.
 pub const BRIEF: &str = "\
-usage: fincat listen [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]
-       fincat connect [OPTIONS] HOST PORT [-- COMMAND [ARG]...]
+usage: fincat listen  [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]
+       fincat connect [OPTIONS] HOST PORT   [-- COMMAND [ARG]...]
        fincat udp|unix listen|connect ...
 
 examples:
-  fincat listen 9000 > file                     receive a file; ends when the sender does
-  fincat connect host 9000 < file               send it; half-closes at the end of input
-  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | fincat connect example.org 80
-  fincat listen --thread 9000 --echo            echo for everybody who comes
-  fincat listen --fork 9000 -- sort             a command for each connection
-  fincat connect -w 2s host 22 --recv-only -q 1s  is it there, and what does it say?
+  fincat listen 9000 > file            receive a file, until the sender's end
+  fincat connect host 9000 < file      send it, half-close, wait for the other end
+  fincat listen --thread 9000 --echo   echo for everybody who comes
+  fincat listen --fork 9000 -- sort    a command for each connection
+  fincat listen -k 8080 --send 'hello\\n'    a greeting for each
+  fincat connect -w 2s -q 1s host 22 < /dev/null    is it there, what does it say?
 
 fincat --help tells more; fincat listen -h fits a screen
 ";
 
 #[derive(Debug, Parser)]
-#[command(name = "fincat", version, about = ABOUT, disable_help_subcommand = true, after_help = AFTER)]
+#[command(name = "fincat", version, about = ABOUT, disable_help_subcommand = true, after_help = AFTER, after_long_help = QUESTIONS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const AFTER: &str =
-    "Each subcommand answers four questions: WHERE is the peer, HOW MANY at once, WHAT FOR, HOW DOES IT END.
-fincat SUBCOMMAND -h shows the common options, --help all of them; the manual is fincat(1).";
+const AFTER: &str = "Each subcommand answers four questions:
+WHERE is the peer, HOW MANY at once, WHAT FOR, HOW DOES IT END.
+fincat SUBCOMMAND -h shows the common options, --help all; see fincat(1).";
+
+const QUESTIONS: &str = "\
+WHERE is the peer:
+  listen [HOST] PORT     wait for peers; without HOST on every address
+  connect HOST PORT      go to one; HOST:PORT and [V6]:PORT do as well
+
+HOW MANY at once:
+  --single               one conversation at a time (default)
+  --thread, --fork       a thread, or a process, for each
+  -k, --count N          go on after the first, or until the Nth
+
+WHAT FOR:
+  (nothing)              standard input to the peer, the peer to standard output
+  -- COMMAND, --sh LINE  a command on the socket; behind pipes with --pipes
+  --echo, --discard      send it back, drop it
+  --send, --send-file    send this, then hear the peer out
+
+HOW DOES IT END:
+  --on-eof WORD          at our input's end: half-close, close, hold, reset
+  --on-fin WORD          at the peer's FIN: auto, drain, close
+  -q, --half-close-timeout, --idle-timeout, --deadline
+                         after how much silence, or time
+  --send-only, --recv-only
+
+fincat SUBCOMMAND --help tells all options; the manual is fincat(1).";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]

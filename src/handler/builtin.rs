@@ -45,9 +45,9 @@ impl Payload {
 
     fn open(&self) -> Result<Option<File>> {
         let Payload::File(path) = self else { return Ok(None) };
-        let open = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
-            true => Err(std::io::ErrorKind::IsADirectory.into()),
-            false => Ok(file),
+        let open = File::open(path).and_then(|file| {
+            let is_a_directory = file.metadata()?.is_dir();
+            if is_a_directory { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
         });
         match open {
             Ok(file) => Ok(Some(file)),

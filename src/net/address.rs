@@ -30,6 +30,7 @@ impl Place {
         }
         match word.split_once(':') {
             None => Ok(Self { host: None, port: parse_port(word)? }),
+            Some(_) if word.starts_with('[') => Err(format!("'{word}' is no place: write [V6]:PORT")),
             Some((_, rest)) if rest.contains(':') => Err(format!("'{word}' names no port: write [{word}]:PORT")),
             Some(("", port)) => Ok(Self { host: None, port: parse_port(port)? }),
             Some((host, port)) => Ok(Self { host: Some(host_alone(host)?), port: parse_port(port)? }),
@@ -57,7 +58,8 @@ fn host_alone(host: &str) -> Result<String, String> {
 
 /// Reads a port number from 0 to 65535 or a service name of `/etc/services`.
 pub fn parse_port(word: &str) -> Result<u16, String> {
-    if let Ok(port) = word.parse() {
+    let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    if let (true, Ok(port)) = (is_number, word.parse()) {
         return Ok(port);
     }
     let is_name = word.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -115,9 +117,18 @@ mod tests {
 
     #[test]
     fn silly_places_are_refused() {
-        for words in
-            [&["70000"][..], &["-1"], &["ssh!"], &[""], &["::1"], &["h", "80", "81"], &["", "80"], &["a b", "80"]]
-        {
+        for words in [
+            &["70000"][..],
+            &["-1"],
+            &["+80"],
+            &["[::1:80"],
+            &["ssh!"],
+            &[""],
+            &["::1"],
+            &["h", "80", "81"],
+            &["", "80"],
+            &["a b", "80"],
+        ] {
             assert!(parse(words).is_err(), "{words:?}");
         }
     }
