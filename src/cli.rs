@@ -35,7 +35,7 @@ examples:
   fincat listen --thread 9000 --echo   echo for everybody who comes
   fincat listen --fork 9000 -- sort    a command for each connection
   fincat listen -k 8080 --send 'hello\\n'    a greeting for each
-  fincat connect -w 2s -q 1s host 22 < /dev/null    is it there, what does it say?
+  fincat connect -w 2s -q 1s host 22 < /dev/null    is it there?
 
 fincat --help tells more; fincat listen -h fits a screen
 ";

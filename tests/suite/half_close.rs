@@ -1,18 +1,69 @@
 //! How a conversation ends: the table and the rules of "How it ends", seen by a peer and by a shell;
 //! not what the words of the messages are (`messages`).
+//!
+//! * here:      whose end comes first, and RST
+//! * `policy`:  what becomes of it at an end, as chosen
+//! * `silence`: how long it may be silent, and how long it may last
+//! * `input`:   every kind of standard input
+//! * `output`:  every kind of standard output, also one that vanishes
+//! * `pipes`:   a command behind pipes ends by the same rules
 
-use std::thread;
+mod input;
+mod output;
+mod pipes;
+mod policy;
+mod silence;
+
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::time::Duration;
 
-use crate::launch::{Launch, Stdin, Stdout};
-use crate::matrix::{Case, matrix};
+use rustix::fs::{CWD, FileType, Mode as Permissions, OFlags, fcntl_getfl, fcntl_setfl, mknodat, open};
+use tempfile::{TempDir, tempfile};
+
+use crate::launch::{Launch, Stdin};
+use crate::matrix::{Case, Mode, matrix};
 use crate::pattern::{assert_same, pattern};
-use crate::peers::{Ending, PeerListener, Python, external, silence};
-use crate::process::Signal;
+use crate::peers::{PeerStream, Python, external, silence};
 use crate::tool::Tool;
 
 /// More than every socket buffer and pipe between the two ends holds.
 const MUCH: usize = 4 << 20;
+
+/// What fincat says when it waits for nothing but a silent input.
+const WAITING: &str =
+    "fincat: the peer has finished; waiting for the end of standard input (see --recv-only, --on-fin)\n";
+
+/// fincat with `text` as its input: on standard input where there is one conversation, as `--send` in
+/// a server, which drops what it hears.
+#[track_caller]
+fn speaking(case: Case, text: &str, args: &[&str]) -> (Tool, PeerStream) {
+    match case.mode {
+        Mode::OneShot => case.pair(Stdin::Bytes(text.into()), args),
+        Mode::Single | Mode::Thread | Mode::Fork => case.pair(Stdin::Null, &[&["--send", text], args].concat()),
+    }
+}
+
+/// A regular file with these contents, at its beginning.
+fn file_of(bytes: &[u8]) -> File {
+    let mut file = tempfile().expect("a temporary file");
+    file.write_all(bytes).expect("write it");
+    file.rewind().expect("rewind it");
+    file
+}
+
+/// A FIFO, reader and writer, that has no name any more.
+fn fifo() -> (File, File) {
+    let folder = TempDir::new().expect("a folder for the FIFO");
+    let path = folder.path().join("fifo");
+    mknodat(CWD, &path, FileType::Fifo, Permissions::RUSR | Permissions::WUSR, 0).expect("mknod");
+    // A reader that does not wait for the writer, and only later is one that waits for bytes.
+    let reader =
+        open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Permissions::empty()).expect("open to read");
+    let writer = open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty()).expect("open to write");
+    fcntl_setfl(&reader, fcntl_getfl(&reader).expect("F_GETFL") - OFlags::NONBLOCK).expect("F_SETFL");
+    (File::from(reader), File::from(writer))
+}
 
 matrix!(one_shot:
     a_reply_comes_long_after_our_end,
@@ -149,21 +200,4 @@ fn socat_and_we_hear_each_other_out() {
     let mut socat = launch.start(socat, ["-t", "20", "-", &address]);
     assert_same(&socat.wait().expect(0).stdout, &ours);
     assert_same(&tool.wait().expect(0).stdout, &theirs);
-}
-
-/// `yes | fincat connect ... | head -1` ends at once, as yes(1) itself would, and says nothing.
-#[test]
-fn our_output_vanishes_and_we_with_it() {
-    let listener = PeerListener::tcp();
-    let launch = Tool::with(Stdin::Endless(b"y\n".to_vec())).stdout(Stdout::Held);
-    let mut tool = launch.connect(listener.addr(), []);
-    let peer = listener.accept();
-    peer.write("one line\n");
-    let mut output = tool.take_stdout();
-    assert_eq!(output.read(9), b"one line\n");
-    drop(output);
-    let heard = thread::spawn(move || peer.hear_out().1);
-    let exit = tool.wait().expect_signal(Signal::PIPE);
-    assert_eq!(exit.stderr, "");
-    assert_eq!(heard.join().expect("a peer that hears"), Ending::Fin);
 }

@@ -2,7 +2,7 @@
 //! looked at again and again, and therefore not for anything that has a descriptor to wait for.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::thread;
@@ -29,14 +29,9 @@ pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
 /// Waits until `addr` refuses to be connected to. What gets through before that is closed at once.
 #[track_caller]
 pub(crate) fn wait_refused(addr: SocketAddr) {
-    wait_until("connecting is refused", || match TcpStream::connect_timeout(&addr, DEADLINE) {
-        Ok(_) => false,
-        // A connection that was complete, but not accepted, dies with its listener.
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
-            true
-        }
+    wait_until("connecting is refused", || {
+        let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
+        TcpStream::connect_timeout(&addr, DEADLINE).is_err_and(refused)
     });
 }
 

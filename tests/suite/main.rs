@@ -9,6 +9,8 @@
 //!   * `process`: the child: fed, listened to, waited for, never left behind
 //!   * `tool`:    fincat as such a child: `listen` (with its announced address), `connect`, `run`
 //!   * `peers`:   the other ends: std's sockets, Python's, other tools
+//!   * `dead_ends`: addresses that answer with anything but a connection
+//!   * `terminal`: a terminal, keyboard and screen
 //!   * `kernel`:  what only the kernel knows: processes, and ports that nobody serves
 //!   * `pattern`: bytes that cannot be confused, and the comparison that says where two runs part
 //!   * `matrix`:  one body, run over role × transport × mode
@@ -17,20 +19,27 @@
 //!   * `handlers`: what a conversation is for
 //!   * `concurrency`: how many there are, and who is let in
 //!   * `signals`: how they are stopped from outside
-//!   * to come, in this order: `messages` `docs` `house`
+//!   * `messages`: what is said, and with which status
+//!   * `docs`: the man page, the completions and the README against the command line
+//!   * `house`: the source against the design
 
 #![allow(dead_code, reason = "the rooms to come use the rest of the instruments")]
 
 mod capture;
+mod dead_ends;
 mod kernel;
 mod launch;
 mod matrix;
 mod pattern;
 mod peers;
 mod process;
+mod terminal;
 mod tool;
 
 mod concurrency;
+mod docs;
 mod half_close;
 mod handlers;
+mod house;
+mod messages;
 mod signals;

@@ -105,10 +105,12 @@ fn what_it_complains_about_is_on_our_standard_error(case: Case) {
     }
 }
 
-/// Nothing is ignored and nothing is blocked, whatever we do, and whatever was done to us.
+/// Nothing is ignored and nothing is blocked, whatever we do, and whatever was done to us. (But 32 and 33:
+/// they are glibc's own, and its `posix_spawn` leaves them ignored.)
 fn every_signal_is_as_a_program_expects_it(case: Case) {
     for setup in [":", "trap '' HUP INT QUIT PIPE USR1 CHLD"] {
         for text in written(case, setup, &["--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]) {
+            let text = text.replace("0000000180000000", "0000000000000000");
             assert_eq!(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", "after {setup}");
         }
     }
@@ -123,16 +125,20 @@ fn the_descriptor_limit_is_the_users(case: Case) {
 
 /// In a server each command leads a group of its own, so that it can be told to stop with all that it
 /// has started; otherwise it stays in ours, so that a terminal works. Its parent is fincat, also under
-/// `--fork`: the process of the conversation becomes the command.
+/// `--fork`: the process of the conversation becomes the command, unless it has the pipes to see to.
 fn it_is_our_child_in_the_right_group(case: Case) {
     let ours = std::process::id().try_into().ok().and_then(Stat::of).expect("our own group").group;
     let line = "read -r _ _ _ parent group _ </proc/$$/stat
         [ $group = $$ ] && group=own; printf '\\t%s\\t%s' $parent $group";
-    for text in written(case, ":", &["--sh", line]) {
-        match case.mode {
-            Mode::OneShot => assert_eq!(text, format!("\tFINCAT\t{ours}")),
-            _ => assert_eq!(text, "\tFINCAT\town"),
-        }
+    let group = match case.mode {
+        Mode::OneShot => ours.to_string(),
+        Mode::Single | Mode::Thread | Mode::Fork => "own".to_owned(),
+    };
+    let [lent, piped] = written(case, ":", &["--sh", line]);
+    assert_eq!(lent, format!("\tFINCAT\t{group}"));
+    match case.mode {
+        Mode::Fork => assert!(piped.ends_with("\town"), "{piped}"),
+        _ => assert_eq!(piped, lent),
     }
 }
 
