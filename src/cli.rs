@@ -31,7 +31,7 @@ usage: fincat listen  [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]
 
 examples:
   fincat listen 9000 > file            receive a file, until the sender's end
-  fincat connect host 9000 < file      send it, half-close, wait for the other end
+  fincat connect host 9000 < file      send it, half-close, hear the peer out
   fincat listen --thread 9000 --echo   echo for everybody who comes
   fincat listen --fork 9000 -- sort    a command for each connection
   fincat listen -k 8080 --send 'hello\\n'    a greeting for each

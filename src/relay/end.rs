@@ -112,7 +112,7 @@ impl<'a> Source<'a> {
     /// Whether the gate is shut.
     pub(crate) fn is_shut(&self) -> bool {
         match (&self.from, self.gate) {
-            (From::Descriptor(handle, _), Some(open)) => !open(handle.as_fd()),
+            (From::Descriptor(handle, _), Some(open)) => self.left != Some(0) && !open(handle.as_fd()),
             _ => false,
         }
     }
@@ -212,14 +212,16 @@ impl<'a> Sink<'a> {
             Finish::Nothing => Ok(()),
             Finish::ShutdownWrite => {
                 sys::shutdown_write(handle.as_fd())?;
-                if self.reader == Reader::Output { sys::vacate(sys::stdout()) } else { Ok(()) }
+                if self.reader == Reader::Output { self.close() } else { Ok(()) }
             }
-            Finish::Close => {
-                self.to = To::Nowhere;
-                // Standard output's place is kept, its reader sees the end.
-                if self.reader == Reader::Output { sys::vacate(sys::stdout()) } else { Ok(()) }
-            }
+            Finish::Close => self.close(),
         }
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.to = To::Nowhere;
+        // Standard output's place is kept, its reader sees the end.
+        if self.reader == Reader::Output { sys::vacate(sys::stdout()) } else { Ok(()) }
     }
 
     /// Nobody reads it any more: from now on what comes is dropped. The descriptor is closed if it was ours.
