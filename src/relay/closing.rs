@@ -151,7 +151,7 @@ impl Closing {
             (OnFin::Auto, Input::Finite) => OnFin::Drain,
             (asked, _) => asked,
         };
-        Self { on_fin, mentions_silence: input == Input::Open, ..self }
+        Self { on_fin, mentions_silence: input != Input::Finite, ..self }
     }
 }
 
