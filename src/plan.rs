@@ -2,6 +2,7 @@
 //! without sense is refused, one sentence each. It opens nothing.
 
 mod nonsense;
+mod typed;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -10,15 +11,19 @@ use std::time::Duration;
 use anyhow::Result;
 
 use self::nonsense::Asked;
-use crate::cli::{self, Connect, EndArgs, FamilyArgs, Listen, ManyArgs, SayArgs, WhatArgs};
+use self::typed::{Going, Waiting};
+use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::cli::{self, Udp, Unix};
 use crate::exit::{Failure, Status};
-use crate::handler::Task;
 use crate::handler::builtin::{self, Payload};
 use crate::handler::command::{Command, Joined};
+use crate::handler::forward::Forward;
 use crate::handler::stdio::{Output, Speaking, Stdio};
-use crate::net::address::Place;
+use crate::handler::{Letters, Task};
+use crate::net::endpoint::Endpoint;
 use crate::net::options::{Dialing, Listening};
 use crate::net::resolve::{Family, Resolving};
+use crate::net::transport::Transport;
 use crate::relay::closing::Closing;
 use crate::serve::admission::Rules;
 use crate::serve::{Keep, Mode};
@@ -30,13 +35,19 @@ const MOST: usize = 512;
 /// How long a stopping server lets conversations finish, where nobody says.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Silence after which a conversation without ends is over, where nobody says: in a server,
+const IDLE: Duration = Duration::from_secs(60);
+
+/// and after the end of our input, where we went to the peer.
+const QUIT: Duration = Duration::from_secs(1);
+
 /// What to do.
 #[derive(Debug)]
 pub enum Plan {
     /// Wait for peers.
-    Listen(ListenPlan),
+    Listen(Box<ListenPlan>),
     /// Go to a peer.
-    Connect(ConnectPlan),
+    Connect(Box<ConnectPlan>),
 }
 
 /// What every conversation of the plan is about.
@@ -46,6 +57,8 @@ pub struct Conversation {
     pub task: Task,
     /// How it ends.
     pub closing: Closing,
+    /// How datagrams are cut, counted and ended.
+    pub letters: Letters,
     /// How long everything may last; in a server, each conversation.
     pub deadline: Option<Duration>,
     /// How much is said.
@@ -56,11 +69,13 @@ pub struct Conversation {
 #[derive(Debug)]
 pub struct ListenPlan {
     /// Where.
-    pub place: Place,
+    pub endpoint: Endpoint,
     /// How its name is resolved.
     pub resolving: Resolving,
     /// The listener's options.
     pub options: Listening,
+    /// The owner of the path, by name.
+    pub owner: Option<String>,
     /// How long to wait for the first peer.
     pub first_within: Option<Duration>,
     /// How many at once: the way,
@@ -69,8 +84,14 @@ pub struct ListenPlan {
     pub keep: Keep,
     /// the number at a time.
     pub most: usize,
-    /// Whom to admit.
+    /// All senders are heard in one conversation, and none is answered.
+    pub hears_everybody: bool,
+    /// Whom to admit,
     pub rules: Rules,
+    /// whose processes, by name,
+    pub users: Vec<String>,
+    /// and of which groups.
+    pub groups: Vec<String>,
     /// How long to let conversations finish.
     pub grace: Duration,
     /// The descriptor that is told the bound addresses.
@@ -85,7 +106,7 @@ pub struct ListenPlan {
 #[derive(Debug)]
 pub struct ConnectPlan {
     /// Where.
-    pub place: Place,
+    pub endpoint: Endpoint,
     /// How its name is resolved.
     pub resolving: Resolving,
     /// The connection's options.
@@ -98,13 +119,15 @@ pub struct ConnectPlan {
 
 /// Makes a plan of what was typed. Fails with the status of usage, and a sentence.
 pub fn plan(command: cli::Command) -> Result<Plan> {
+    let listen = |waiting: Result<Waiting>| Ok(Plan::Listen(Box::new(plan_listen(waiting?)?)));
+    let connect = |going: Result<Going>| Ok(Plan::Connect(Box::new(plan_connect(going?)?)));
     match command {
-        cli::Command::Listen(listen) => plan_listen(listen).map(Plan::Listen),
-        cli::Command::Connect(connect) => plan_connect(connect).map(Plan::Connect),
-        cli::Command::Udp(_) => Err(Failure::error(Status::Failure, "cannot speak UDP: not yet in this version")),
-        cli::Command::Unix(_) => {
-            Err(Failure::error(Status::Failure, "cannot speak over unix sockets: not yet in this version"))
-        }
+        cli::Command::Listen(typed) => listen(Waiting::tcp(typed)),
+        cli::Command::Connect(typed) => connect(Going::tcp(typed)),
+        cli::Command::Udp(Udp::Listen(typed)) => listen(Waiting::udp(typed)),
+        cli::Command::Udp(Udp::Connect(typed)) => connect(Going::udp(typed)),
+        cli::Command::Unix(Unix::Listen(typed)) => listen(Waiting::unix(typed)),
+        cli::Command::Unix(Unix::Connect(typed)) => connect(Going::unix(typed)),
     }
 }
 
@@ -112,87 +135,82 @@ fn usage(sentence: impl Into<String>) -> anyhow::Error {
     Failure::error(Status::Usage, sentence)
 }
 
-fn plan_listen(listen: Listen) -> Result<ListenPlan> {
-    let place = Place::parse(&listen.place).map_err(|why| usage(format!("{why}; see fincat listen --help")))?;
-    nonsense::refuse(&Asked {
-        many: Some(&listen.many),
-        family: &listen.family,
-        what: &listen.what,
-        ends: &listen.ends,
-        says: &listen.says,
-        within: listen.connect_timeout,
-    })?;
-    let many = listen.many;
-    let mode = many.mode();
-    let keep = many.keep();
+fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
+    let asked = Asked::of_waiting(&waiting);
+    nonsense::refuse(&asked)?;
+    let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
+    let transport = waiting.endpoint.transport;
+    let Waiting { endpoint, resolving, mut options, owner, within, many, what, letters, ends, says, .. } = waiting;
     let hearing = match (keep, mode) {
         (Keep::One, _) => Output::Closing,
         (_, Mode::Single) => Output::Staying,
         (_, Mode::Thread | Mode::Fork) => Output::Shared,
     };
-    let conversation = converse(listen.what, &listen.ends, &listen.says, Role { listens: true, keep, hearing })?;
+    let role = Role { transport, listens: true, keep, hearing, resolving, within };
+    let mut conversation = converse(what, letters, &ends, &says, role)?;
+    if hears_everybody {
+        conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
+        conversation.closing.idle_timeout = ends.idle_timeout;
+    }
     let free = |fd| fd != 0 && (fd != 1 || !conversation.task.uses_stdout());
-    if let Some(fd) = listen.ready_fd.filter(|&fd| !free(fd)) {
+    if let Some(fd) = waiting.ready_fd.filter(|&fd| !free(fd)) {
         return Err(usage(format!("--ready-fd {fd} carries data here: give it another descriptor, such as 3")));
     }
+    options.postal.only = keep == Keep::One;
+    let max_per_ip = many.max_per_ip.map(|n| n as usize);
     Ok(ListenPlan {
-        place,
-        resolving: listen.family.resolving(),
-        options: Listening {
-            backlog: listen.backlog.unwrap_or(Listening::default().backlog),
-            reuse_port: listen.reuse_port,
-        },
-        first_within: listen.connect_timeout,
+        endpoint,
+        resolving,
+        options,
+        owner,
+        first_within: within,
         mode,
         keep,
         most: many.max_connections.map_or(MOST, |n| n as usize),
-        rules: Rules { allow: many.allow, deny: many.deny, max_per_ip: many.max_per_ip.map(|n| n as usize) },
+        hears_everybody,
+        rules: Rules { allow: many.allow, deny: many.deny, max_per_ip, ..Rules::default() },
+        users: waiting.users,
+        groups: waiting.groups,
         grace: many.grace.unwrap_or(GRACE),
-        ready_fd: listen.ready_fd,
-        port_file: listen.port_file,
+        ready_fd: waiting.ready_fd,
+        port_file: waiting.port_file,
         conversation,
     })
 }
 
-fn plan_connect(connect: Connect) -> Result<ConnectPlan> {
-    let place = Place::parse(&connect.place).map_err(|why| usage(format!("{why}; see fincat connect --help")))?;
-    if place.host.is_none() {
-        return Err(usage("a host is missing: fincat connect HOST PORT"));
-    }
-    if place.port == 0 {
-        return Err(usage("port 0 is nobody's: connect to a port from 1 to 65535"));
-    }
-    nonsense::refuse(&Asked {
-        many: None,
-        family: &connect.family,
-        what: &connect.what,
-        ends: &connect.ends,
-        says: &connect.says,
-        within: connect.connect_timeout,
-    })?;
-    let role = Role { listens: false, keep: Keep::One, hearing: Output::Closing };
-    Ok(ConnectPlan {
-        place,
-        resolving: connect.family.resolving(),
-        options: Dialing { source: connect.source, source_port: connect.source_port },
-        within: connect.connect_timeout,
-        conversation: converse(connect.what, &connect.ends, &connect.says, role)?,
-    })
+fn plan_connect(going: Going) -> Result<ConnectPlan> {
+    nonsense::refuse(&Asked::of_going(&going))?;
+    let Going { endpoint, resolving, options, within, what, letters, ends, says, .. } = going;
+    let role = Role {
+        transport: endpoint.transport,
+        listens: false,
+        keep: Keep::One,
+        hearing: Output::Closing,
+        resolving,
+        within: None,
+    };
+    let conversation = converse(what, letters, &ends, &says, role)?;
+    Ok(ConnectPlan { endpoint, resolving, options, within, conversation })
 }
 
 /// What of the role a conversation depends on.
 #[derive(Clone, Copy)]
 struct Role {
+    transport: Transport,
     listens: bool,
     keep: Keep,
     hearing: Output,
+    resolving: Resolving,
+    within: Option<Duration>,
 }
 
-fn converse(what: WhatArgs, ends: &EndArgs, says: &SayArgs, role: Role) -> Result<Conversation> {
+fn converse(what: WhatArgs, letters: LetterArgs, ends: &EndArgs, says: &SayArgs, role: Role) -> Result<Conversation> {
     let server = role.keep != Keep::One;
     let answers = if server || ends.send_only { Output::Dropped } else { role.hearing };
-    let joined = what.joined(ends);
-    let task = if let Some(line) = what.sh {
+    let joined = what.joined(ends, role.transport);
+    let task = if let Some(to) = what.to {
+        Task::Forward(Forward { to, resolving: role.resolving, within: role.within })
+    } else if let Some(line) = what.sh {
         Task::Command(Command::shell(line, joined, server))
     } else if !what.command.is_empty() {
         Task::Command(Command::new(what.command, joined, server))
@@ -209,25 +227,14 @@ fn converse(what: WhatArgs, ends: &EndArgs, says: &SayArgs, role: Role) -> Resul
         let output = if ends.send_only { Output::Dropped } else { role.hearing };
         Task::Stdio(Stdio { speaking: ends.speaking(role.listens), output, crlf: what.crlf })
     };
-    Ok(Conversation { task, closing: ends.closing(), deadline: ends.deadline, level: says.level() })
-}
-
-impl ManyArgs {
-    fn mode(&self) -> Mode {
-        match (self.thread, self.fork) {
-            (true, _) => Mode::Thread,
-            (_, true) => Mode::Fork,
-            _ => Mode::Single,
-        }
-    }
-
-    fn keep(&self) -> Keep {
-        match self.count {
-            Some(count) => Keep::Count(count),
-            None if self.keep_open || self.mode() != Mode::Single => Keep::Open,
-            None => Keep::One,
-        }
-    }
+    let closing = ends.closing(role);
+    let letters = Letters {
+        lines: letters.lines,
+        size: letters.size.map(|size| size as usize),
+        datagrams: letters.datagrams,
+        empty_ends: letters.eof_datagram,
+    };
+    Ok(Conversation { task, closing, letters, deadline: ends.deadline, level: says.level() })
 }
 
 impl FamilyArgs {
@@ -252,6 +259,17 @@ impl SayArgs {
     }
 }
 
+impl ManyArgs {
+    fn asked_mode(&self) -> Option<Mode> {
+        match (self.thread, self.fork, self.single) {
+            (true, ..) => Some(Mode::Thread),
+            (_, true, _) => Some(Mode::Fork),
+            (.., true) => Some(Mode::Single),
+            _ => None,
+        }
+    }
+}
+
 impl WhatArgs {
     fn runs_a_command(&self) -> bool {
         self.sh.is_some() || !self.command.is_empty()
@@ -266,13 +284,14 @@ impl WhatArgs {
             self.discard,
             self.send.is_some(),
             self.send_file.is_some(),
+            self.to.is_some(),
         ];
         asked.into_iter().filter(|asked| *asked).count()
     }
 
-    /// Every rule about the end needs fincat to see the bytes.
-    fn joined(&self, ends: &EndArgs) -> Joined {
-        if self.pipes || ends.acts_on_bytes() {
+    /// Every rule about the end needs fincat to see the bytes, and a boundary is fincat's to keep.
+    fn joined(&self, ends: &EndArgs, transport: Transport) -> Joined {
+        if self.pipes || ends.acts_on_bytes() || transport.keeps_boundaries() {
             Joined::Pipes { speaks: !ends.recv_only, hears: !ends.send_only }
         } else {
             Joined::Socket
@@ -281,15 +300,19 @@ impl WhatArgs {
 }
 
 impl EndArgs {
-    fn closing(&self) -> Closing {
+    fn closing(&self, role: Role) -> Closing {
+        let endless = !role.transport.has_ends();
+        let idle = (endless && role.keep != Keep::One).then_some(IDLE);
+        let quit = (endless && !role.listens).then_some(QUIT);
         Closing {
             on_eof: self.on_eof.unwrap_or_default(),
             on_fin: self.on_fin.unwrap_or_default(),
             send_only: self.send_only,
-            quit_after: self.quit_after,
+            quit_after: self.quit_after.or(quit),
             half_close_timeout: self.half_close_timeout.filter(|time| !time.is_zero()),
-            idle_timeout: self.idle_timeout,
-            mentions_silence: false,
+            idle_timeout: self.idle_timeout.or(idle),
+            endless,
+            ..Closing::default()
         }
     }
 

@@ -12,9 +12,9 @@ use anyhow::Result;
 use crate::cli::{self, Typed};
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
-use crate::net::address::Place;
 use crate::net::dial::{self, Undialed};
-use crate::net::listen::{self, Unbound};
+use crate::net::endpoint::Endpoint;
+use crate::net::listen::{self, Listener, Unbound};
 use crate::plan::{self, ConnectPlan, Conversation, ListenPlan, Plan};
 use crate::relay::Deadline;
 use crate::serve::admission::Admission;
@@ -26,7 +26,7 @@ use crate::serve::stopping::Stopping;
 use crate::serve::thread::Threads;
 use crate::serve::{self, Duty, Front, Keep, Mode, Server};
 use crate::session::Terms;
-use crate::sys::{self, Manner};
+use crate::sys::{self, Manner, process};
 use crate::trace::{self, Event, Log, reason, span};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
@@ -56,8 +56,8 @@ pub fn run(line: &[OsString]) -> Status {
     };
     let (log, done) = match plan::plan(command) {
         Err(e) => (log, Err(e)),
-        Ok(Plan::Listen(plan)) => (Log::new(plan.conversation.level), listen(plan)),
-        Ok(Plan::Connect(plan)) => (Log::new(plan.conversation.level), connect(plan)),
+        Ok(Plan::Listen(plan)) => (Log::new(plan.conversation.level), listen(*plan)),
+        Ok(Plan::Connect(plan)) => (Log::new(plan.conversation.level), connect(*plan)),
     };
     done.unwrap_or_else(|e| {
         log.say(&Event::Failure(&e.to_string()));
@@ -91,8 +91,8 @@ impl Conversation {
     fn terms(mut self, command_grace: Duration) -> Result<Terms> {
         self.task.prepare()?;
         let log = Log::new(self.level);
-        let (closing, deadline) = (self.closing, self.deadline);
-        Ok(Terms { task: self.task, closing, deadline, command_grace, roster: Roster::default(), log })
+        let (closing, letters, deadline) = (self.closing, self.letters, self.deadline);
+        Ok(Terms { task: self.task, closing, letters, deadline, command_grace, roster: Roster::default(), log })
     }
 }
 
@@ -119,23 +119,28 @@ fn connect(plan: ConnectPlan) -> Result<Status> {
     sys::seal_inherited();
     let signals = signals(Hearing::One)?;
     let until = within.map(|within| within.at);
-    let report = match dial::dial(&plan.place, plan.resolving, plan.options, until, signals.stop()) {
+    let report = match dial::dial(&plan.endpoint, plan.resolving, &plan.options, until, &[signals.stop()]) {
         Ok(peer) => serve::alone(peer, &terms, 1, deadline, &signals),
         Err(Undialed::Stopped) => return Ok(stopped(&signals)),
-        Err(why) => return Err(undialed(&plan.place, &why, within, deadline)),
+        Err(why) => return Err(undialed(&plan.endpoint, &why, within, deadline)),
     };
     Ok(signals.received().map_or(report.status, Status::Signal))
 }
 
-fn undialed(place: &Place, why: &Undialed, within: Option<Deadline>, deadline: Option<Deadline>) -> anyhow::Error {
+fn undialed(
+    endpoint: &Endpoint,
+    why: &Undialed,
+    within: Option<Deadline>,
+    deadline: Option<Deadline>,
+) -> anyhow::Error {
     let option = if within.map(|w| w.at) == deadline.map(|d| d.at) { "--deadline" } else { "-w" };
     let bound = within.map(|within| format!("after {}", span(within.asked))).unwrap_or_default();
     match why {
         Undialed::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => {
-            let sentence = format!("cannot connect to {place}: timed out {bound} resolving the name ({option})");
+            let sentence = format!("cannot connect to {endpoint}: timed out {bound} resolving the name ({option})");
             Failure::error(Status::TimedOut, sentence)
         }
-        Undialed::Unresolved(e) => unresolved(place, e),
+        Undialed::Unresolved(e) => unresolved(endpoint, e),
         Undialed::Source(source, e) => {
             Failure::error(Status::CannotBind, format!("cannot come from {source}: {}", reason(e)))
         }
@@ -147,10 +152,10 @@ fn undialed(place: &Place, why: &Undialed, within: Option<Deadline>, deadline: O
             };
             let status = tried.iter().map(|(_, e)| status_of(e)).min_by_key(|status| rank(*status));
             let reasons = match &tried[..] {
-                [(_, e)] if place.host.as_deref().is_some_and(is_address) => told(e),
+                [(_, e)] if endpoint.host().is_none_or(is_address) => told(e),
                 tried => tried.iter().map(|(to, e)| format!("{to} {}", told(e))).collect::<Vec<_>>().join(", "),
             };
-            Failure::error(status.unwrap_or(Status::Failure), format!("cannot connect to {place}: {reasons}"))
+            Failure::error(status.unwrap_or(Status::Failure), format!("cannot connect to {endpoint}: {reasons}"))
         }
     }
 }
@@ -159,8 +164,8 @@ fn is_address(host: &str) -> bool {
     host.parse::<std::net::IpAddr>().is_ok()
 }
 
-fn unresolved(place: &Place, error: &io::Error) -> anyhow::Error {
-    let host = place.host.as_deref().unwrap_or_default();
+fn unresolved(endpoint: &Endpoint, error: &io::Error) -> anyhow::Error {
+    let host = endpoint.host().unwrap_or_default();
     Failure::error(Status::Unresolved, format!("cannot resolve {host}: {}", reason(error)))
 }
 
@@ -189,8 +194,9 @@ fn rank(status: Status) -> u8 {
 
 // ---- listen -----------------------------------------------------------------------------------------------------------
 
-fn listen(plan: ListenPlan) -> Result<Status> {
+fn listen(mut plan: ListenPlan) -> Result<Status> {
     let one = plan.keep == Keep::One;
+    look_up_names(&mut plan)?;
     let ready = Readiness::new(plan.ready_fd, plan.port_file)?;
     let deadline = from_now(plan.conversation.deadline).filter(|_| one);
     let first_by = sooner(from_now(plan.first_within), deadline);
@@ -203,10 +209,10 @@ fn listen(plan: ListenPlan) -> Result<Status> {
         (false, Mode::Fork) => Hearing::Processes,
         (false, _) => Hearing::Many,
     })?;
-    let listeners = match listen::listen(&plan.place, plan.resolving, plan.options, until, Some(signals.stop())) {
+    let listeners = match listen::listen(&plan.endpoint, plan.resolving, &plan.options, until, &[signals.stop()]) {
         Ok(listeners) => listeners,
         Err(Unbound::Unresolved(e)) if e.kind() == io::ErrorKind::Interrupted => return Ok(stopped(&signals)),
-        Err(why) => return Err(unbound(&plan.place, &why, first_by)),
+        Err(why) => return Err(unbound(&plan.endpoint, &why, first_by)),
     };
     for listener in &listeners {
         log.say(&Event::Listening { local: &listener.local.to_string() });
@@ -215,22 +221,54 @@ fn listen(plan: ListenPlan) -> Result<Status> {
     let admission = Admission::new(plan.rules);
     let served = if one {
         let met = serve::meet(&listeners, admission, until, &signals, &log);
-        // Whoever comes now is refused: only one is served.
-        drop(listeners);
         met.map(|met| match met {
-            Some((peer, number)) => serve::alone(peer, &terms, number, deadline, &signals).status,
+            Some((mut peer, number)) => {
+                // Whoever comes now is refused: only one is served.
+                for listener in listeners {
+                    listener.bequeath(&mut peer);
+                }
+                serve::alone(peer, &terms, number, deadline, &signals).status
+            }
             None => stopped(&signals),
         })
     } else {
-        let stopping = Stopping::new(&signals, terms.roster.clone(), plan.grace);
+        let grace = if plan.hears_everybody { Duration::ZERO } else { plan.grace };
+        let stopping = Stopping::new(&signals, terms.roster.clone(), grace);
+        if plan.hears_everybody {
+            return hear_everybody(listeners, stopping, terms, &signals);
+        }
         let duty = Duty { keep: plan.keep, most: plan.most, first_by: until };
         let server = Server::new(Front { listeners, stopping }, admission, duty, log);
         serve_many(server, plan.mode, terms, &signals, plan.grace)
     };
     match served {
         Ok(status) => Ok(signals.received().map_or(status, Status::Signal)),
-        Err(e) => Err(unserved(&plan.place, &e, first_by)),
+        Err(e) => Err(unserved(&plan.endpoint, &e, first_by)),
     }
+}
+
+/// Names of users and groups become numbers while there is nobody yet who could be let in wrongly.
+fn look_up_names(plan: &mut ListenPlan) -> Result<()> {
+    let unknown = |what: &str, name: &str| Failure::error(Status::Usage, format!("'{name}' is no {what} here"));
+    let user = |name: &str| process::user(name).ok_or_else(|| unknown("user", name));
+    let group = |name: &str| process::group(name).ok_or_else(|| unknown("group", name));
+    if let Some(owner) = &plan.owner {
+        let (name, its_group) = owner.split_once(':').map_or((owner.as_str(), None), |(u, g)| (u, Some(g)));
+        plan.options.access.owner = Some((user(name)?, its_group.map(group).transpose()?));
+    }
+    plan.rules.allow_uid = plan.users.iter().map(|name| user(name)).collect::<Result<_>>()?;
+    plan.rules.allow_gid = plan.groups.iter().map(|name| group(name)).collect::<Result<_>>()?;
+    Ok(())
+}
+
+/// Every listener is one conversation with everybody.
+fn hear_everybody(listeners: Vec<Listener>, stopping: Stopping<'_>, terms: Terms, signals: &Signals) -> Result<Status> {
+    let failed = |e: io::Error| Failure::error(Status::Failure, format!("cannot hear everybody: {}", reason(&e)));
+    let mut front = Front { listeners: Vec::new(), stopping };
+    let connections = listeners.into_iter().map(Listener::everybody).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    let threads = Threads::new(Arc::new(terms), signals.kill()).map_err(failed)?;
+    let status = serve::everybody(connections.into_iter().flatten().collect(), threads, &mut front).map_err(failed)?;
+    Ok(signals.received().map_or(status, Status::Signal))
 }
 
 fn stopped(signals: &Signals) -> Status {
@@ -261,22 +299,22 @@ fn serve_many(
     }
 }
 
-fn unbound(place: &Place, why: &Unbound, first_by: Option<Deadline>) -> anyhow::Error {
+fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Deadline>) -> anyhow::Error {
     match why {
-        Unbound::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => unserved(place, e, first_by),
-        Unbound::Unresolved(e) => unresolved(place, e),
+        Unbound::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => unserved(endpoint, e, first_by),
+        Unbound::Unresolved(e) => unresolved(endpoint, e),
         Unbound::Bind(address, e) => {
             Failure::error(Status::CannotBind, format!("cannot listen on {address}: {}", reason(e)))
         }
     }
 }
 
-fn unserved(place: &Place, error: &io::Error, first_by: Option<Deadline>) -> anyhow::Error {
+fn unserved(endpoint: &Endpoint, error: &io::Error, first_by: Option<Deadline>) -> anyhow::Error {
     match (error.kind(), first_by) {
         (io::ErrorKind::TimedOut, Some(first_by)) => {
-            let sentence = format!("cannot serve {place}: timed out: nobody came for {}", span(first_by.asked));
+            let sentence = format!("cannot serve {endpoint}: timed out: nobody came for {}", span(first_by.asked));
             Failure::error(Status::TimedOut, sentence)
         }
-        _ => Failure::error(Status::Failure, format!("cannot serve {place}: {}", reason(error))),
+        _ => Failure::error(Status::Failure, format!("cannot serve {endpoint}: {}", reason(error))),
     }
 }

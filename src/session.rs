@@ -4,6 +4,7 @@
 pub(crate) mod errand;
 pub mod lent;
 
+use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use self::lent::Lent;
 
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
-use crate::handler::{self, Task, Wiring};
+use crate::handler::{self, Circumstances, Letters, Task, Wiring};
 use crate::net::connection::Connection;
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
@@ -32,6 +33,8 @@ pub struct Terms {
     pub task: Task,
     /// How they end.
     pub closing: Closing,
+    /// How datagrams are cut, counted and ended.
+    pub letters: Letters,
     /// How long each may last.
     pub deadline: Option<Duration>,
     /// What a command has between TERM and KILL when its conversation is called off.
@@ -40,6 +43,19 @@ pub struct Terms {
     pub roster: Roster,
     /// Where it is said.
     pub log: Log,
+}
+
+impl Terms {
+    fn circumstances<'c>(
+        &'c self,
+        number: usize,
+        deadline: Option<Deadline>,
+        bells: &'c [BorrowedFd<'c>],
+        log: &'c Log,
+    ) -> Circumstances<'c> {
+        let (closing, letters, roster) = (self.closing, self.letters, &self.roster);
+        Circumstances { closing, letters, number, roster, log, until: deadline.map(|deadline| deadline.at), bells }
+    }
 }
 
 /// What can call a conversation away from its bytes: descriptors that become readable, a time that comes.
@@ -94,12 +110,13 @@ pub fn converse(
     if terms.task.lends_the_socket() {
         return lend(peer, terms, number, deadline, attention);
     }
-    let name = peer.peer.to_string();
+    let name = peer.name();
     let log = terms.log.about(&name);
-    log.say(&Event::Opened { local: &peer.local.to_string(), accepted: peer.accepted });
-    let wire = || handler::wire(&terms.task, &peer, terms.closing, number, &terms.roster, &log);
+    log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+    let upstream = OnceCell::new();
     let wiring = loop {
-        match wire() {
+        let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
+        match handler::wire(&terms.task, &peer, &upstream, &with) {
             Err(e) if Failure::is_passing(&e) && attention.rest() => {}
             other => break other,
         }
@@ -129,10 +146,10 @@ fn lend(
     loop {
         match Lent::start(peer, terms, number, deadline) {
             Ok(lent) => return see_through(lent, attention),
-            Err((back, e)) if Failure::is_passing(&e) && attention.rest() => peer = back,
-            Err((_, e)) => {
-                terms.log.say(&Event::Failure(&e.to_string()));
-                return Report::of(Failure::status(&e));
+            Err(back) if Failure::is_passing(&back.1) && attention.rest() => peer = back.0,
+            Err(back) => {
+                terms.log.say(&Event::Failure(&back.1.to_string()));
+                return Report::of(Failure::status(&back.1));
             }
         }
     }
@@ -282,6 +299,7 @@ fn status_of(ending: &Ending) -> Status {
     match ending {
         Ending::Order | Ending::Abort | Ending::OutputGone { clean: true } => Status::Order,
         Ending::OutputGone { clean: false } => Status::Signal(Signal::PIPE.as_raw()),
+        Ending::Refused => Status::Refused,
         Ending::Reset => Status::Reset,
         Ending::TimedOut(_) => Status::TimedOut,
         Ending::Unreachable(_) => Status::Unreachable,
@@ -319,6 +337,7 @@ fn words(ending: &Ending) -> String {
         Ending::Abort => "reset by us, as asked".into(),
         Ending::OutputGone { .. } => "standard output is gone".into(),
         Ending::Called => "called off".into(),
+        Ending::Refused => "connection refused".into(),
         Ending::Reset => "reset by the peer".into(),
         Ending::TimedOut(bound) => format!("timed out: {}", bound_words(*bound)),
         Ending::Unreachable(error) | Ending::Peer(error) => reason(error),

@@ -2,20 +2,26 @@
 //! It holds no policy: what a call means for a conversation is decided by those who make it.
 #![allow(unsafe_code)]
 
+pub mod mail;
 pub mod process;
+pub mod socket;
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags, ReadWriteFlags};
-use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
+use rustix::net::{RecvFlags, SendFlags};
 
+pub use self::socket::{
+    Credentials, abort_on_close, has_hung_up, keep_alive, peer_credentials, probe, shutdown_write, take_error,
+    tcp_bytes, unacknowledged,
+};
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};
 
@@ -216,44 +222,6 @@ fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     }
 }
 
-/// Half-closes a socket: shutdown(2) with `SHUT_WR`. A peer that is gone already is no error.
-pub fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
-    match rustix::net::shutdown(socket, Shutdown::Write) {
-        Ok(()) | Err(Errno::NOTCONN) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Starts keepalive probes (tcp(7)): the first after `every` of silence, then one `every`, `count` unanswered ones fail.
-pub fn probe(socket: BorrowedFd<'_>, every: Duration, count: u32) -> io::Result<()> {
-    sockopt::set_tcp_keepidle(socket, every)?;
-    sockopt::set_tcp_keepintvl(socket, every)?;
-    sockopt::set_tcp_keepcnt(socket, count)?;
-    sockopt::set_socket_keepalive(socket, true)?;
-    Ok(())
-}
-
-/// Makes the last close of a socket an abort: RST instead of FIN (socket(7), `SO_LINGER` of 0).
-pub fn abort_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
-}
-
-/// Takes the error that waits on a socket (`SO_ERROR`), if there is one.
-pub fn take_error(socket: BorrowedFd<'_>) -> Option<io::Error> {
-    match sockopt::socket_error(socket) {
-        Ok(Ok(())) => None,
-        Ok(Err(e)) | Err(e) => Some(e.into()),
-    }
-}
-
-/// Bytes sent but not acknowledged by the peer's kernel (`SIOCOUTQ`); our FIN counts as one. 0 where nobody counts.
-pub fn unacknowledged(socket: BorrowedFd<'_>) -> u64 {
-    let mut bytes: libc::c_int = 0;
-    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, for which there is room.
-    let r = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
-    if r == -1 { 0 } else { u64::try_from(bytes).unwrap_or(0) }
-}
-
 /// Bytes that can be read from `fd` without waiting (`FIONREAD`; 0 where nobody counts); None is all there is, as in
 /// a regular file.
 pub fn waiting(fd: BorrowedFd<'_>) -> Option<u64> {
@@ -263,25 +231,9 @@ pub fn waiting(fd: BorrowedFd<'_>) -> Option<u64> {
     }
 }
 
-/// Payload bytes of a TCP connection so far, as the kernel counts them: sent (once each) and received.
-/// None where `TCP_INFO` does not tell (another family, a kernel before 4.19).
-pub fn tcp_bytes(socket: BorrowedFd<'_>) -> Option<(u64, u64)> {
-    const RECEIVED: usize = 128;
-    const SENT: usize = 200;
-    const RESENT: usize = 208;
-    let mut info = [0u8; 256];
-    let mut len = libc::socklen_t::try_from(info.len()).ok()?;
-    // SAFETY: the kernel writes at most `len` bytes into the array and says how many.
-    let r = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
-    };
-    let at = |i: usize| Some(u64::from_ne_bytes(info.get(i..i + 8)?.try_into().ok()?));
-    if r == -1 || (len as usize) < RESENT + 8 {
-        return None;
-    }
-    // The peer's FIN counts as a byte received: the states after it are TIME-WAIT, CLOSE, CLOSE-WAIT, LAST-ACK, CLOSING.
-    let fin = u64::from(matches!(info[0], 6..=9 | 11));
-    Some((at(SENT)?.saturating_sub(at(RESENT)?), at(RECEIVED)?.saturating_sub(fin)))
+/// Sets the umask of the process; the old one.
+pub fn set_umask(mask: u32) -> u32 {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).as_raw_mode()
 }
 
 /// Whether our process group may read the terminal `fd` without being stopped by SIGTTIN (termios(3)).
@@ -331,6 +283,29 @@ pub fn seal_inherited() {
     }
 }
 
+/// send(2) and recv(2) without waiting, and without SIGPIPE, for those who call them by another crate.
+pub const NO_WAIT: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// Counts `n` bytes that a call has written into a buffer's spare capacity as its own.
+///
+/// # Panics
+/// Where that is more than the capacity.
+pub fn received(buffer: &mut Vec<u8>, n: usize) {
+    assert!(buffer.len() + n <= buffer.capacity());
+    // SAFETY: within the capacity, as just asserted; the callers pass what recv(2) said it has written there.
+    unsafe { buffer.set_len(buffer.len() + n) };
+}
+
+/// The index of a network interface (if_nametoindex(3)).
+pub fn interface_index(name: &str) -> io::Result<u32> {
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: the name is a string that outlives the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
+}
+
 /// Whether an error says that this machine lacks the address family.
 pub fn is_family_missing(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EAFNOSUPPORT)
@@ -351,6 +326,11 @@ pub fn is_about_one_connection(error: &io::Error) -> bool {
         libc::EPERM,
     ];
     error.raw_os_error().is_some_and(|errno| PASSING.contains(&errno))
+}
+
+/// Whether an error says that a datagram is too large for its transport (`EMSGSIZE`).
+pub fn is_oversized(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
 }
 
 /// Whether an error says that the process or the system has run out of something that may come back.

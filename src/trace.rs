@@ -38,6 +38,11 @@ pub enum Event<'a> {
         /// Why: "denied by --deny".
         why: &'a str,
     },
+    /// Datagrams could not be sent.
+    Oversized {
+        /// How many.
+        count: u64,
+    },
     /// Accepting pauses for want of something.
     Paused {
         /// What is lacking.
@@ -90,6 +95,7 @@ impl Event<'_> {
             | Event::NeverSpoke
             | Event::WaitingForInput
             | Event::Refused { .. }
+            | Event::Oversized { .. }
             | Event::Paused { .. } => Level::Failures,
             Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => Level::Conversations,
             Event::End { .. } | Event::Started { .. } | Event::Option(_) => Level::Everything,
@@ -114,6 +120,9 @@ impl fmt::Display for Event<'_> {
                 f.write_str("the peer has finished; waiting for the end of standard input (see --recv-only, --on-fin)")
             }
             Event::Refused { peer, why } => write!(f, "refused {peer}: {why}"),
+            Event::Oversized { count } => {
+                write!(f, "cannot send {count} datagram(s): larger than a datagram can be here (see --size)")
+            }
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
             Event::Listening { local } => write!(f, "listening on {local}"),
             Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),

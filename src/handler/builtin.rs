@@ -5,26 +5,24 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::Wiring;
 use super::stdio::Output;
+use super::{Partner, Wiring};
 use crate::exit::{Failure, Status};
-use crate::net::connection::Connection;
 use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
 use crate::relay::end::{Handle, Source};
-use crate::relay::flow::Flow;
 use crate::sys::Manner;
 use crate::trace::reason;
 
 /// RFC 862: what the peer sends goes back to it; its FIN is answered by ours when everything is back.
-pub fn echo(peer: &Connection, closing: Closing) -> Wiring<'_> {
-    let incoming = Some(Flow::new(peer.source(), peer.sink()));
+pub(super) fn echo(partner: Partner<'_>, closing: Closing) -> Wiring<'_> {
+    let incoming = Some(partner.hear(partner.peer.sink()));
     Wiring::flows(Flows { outgoing: None, incoming }, closing, Input::Finite)
 }
 
 /// RFC 863: what the peer sends is dropped; its FIN is answered by ours.
-pub fn discard(peer: &Connection, closing: Closing) -> Wiring<'_> {
-    let incoming = Some(Flow::new(peer.source(), Output::Dropped.sink()));
+pub(super) fn discard(partner: Partner<'_>, closing: Closing) -> Wiring<'_> {
+    let incoming = Some(partner.hear(Output::Dropped.sink()));
     Wiring::flows(Flows { outgoing: None, incoming }, closing, Input::Finite)
 }
 
@@ -56,14 +54,14 @@ impl Payload {
     }
 
     /// The payload to the peer, what the peer answers to `output`.
-    pub(super) fn wire<'a>(&'a self, peer: &'a Connection, output: Output, closing: Closing) -> Result<Wiring<'a>> {
+    pub(super) fn wire<'a>(&'a self, partner: Partner<'a>, output: Output, closing: Closing) -> Result<Wiring<'a>> {
         let source = match (self, self.open()?) {
             (_, Some(file)) => Source::descriptor("the file to send", Handle::Own(file.into()), Manner::Plain),
             (Payload::Text(text), None) => Source::text(text),
             (Payload::File(_), None) => Source::text(b""),
         };
-        let outgoing = Some(Flow::new(source, peer.sink()));
-        let incoming = Some(Flow::new(peer.source(), output.sink()));
+        let outgoing = Some(partner.speak(source));
+        let incoming = Some(partner.hear(output.sink()));
         Ok(Wiring::flows(Flows { outgoing, incoming }, closing, Input::Finite))
     }
 }

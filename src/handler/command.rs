@@ -10,16 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 
-use super::Wiring;
+use super::{Circumstances, Partner, Wiring};
 use crate::exit::{Failure, Status};
+use crate::net::address::Address;
 use crate::net::connection::Connection;
+use crate::net::transport::Transport;
 use crate::relay::Flows;
-use crate::relay::closing::{Closing, Input};
+use crate::relay::closing::Input;
 use crate::relay::end::{Handle, Sink, Source};
-use crate::relay::flow::Flow;
 use crate::sys::process::{self, Child, Ended, Start};
 use crate::sys::{self, Manner, Pid, PipeEnds, Signal};
-use crate::trace::{Event, Log, reason};
+use crate::trace::{Event, reason};
 
 /// A command to run, and how it is joined to the peer.
 #[derive(Debug)]
@@ -52,19 +53,6 @@ struct Found {
     environment: Vec<CString>,
 }
 
-/// The variables that describe a conversation; those of an outer server are not passed on.
-const TOLD: [&str; 9] = [
-    "PROTO",
-    "TCPREMOTEIP",
-    "TCPREMOTEPORT",
-    "TCPREMOTEHOST",
-    "TCPREMOTEINFO",
-    "TCPLOCALIP",
-    "TCPLOCALPORT",
-    "TCPLOCALHOST",
-    "TCPCONNNUM",
-];
-
 impl Command {
     /// A command by its words, the first of which is searched in PATH. `own_group`: it leads a process group.
     pub fn new(words: Vec<OsString>, joined: Joined, own_group: bool) -> Self {
@@ -94,7 +82,7 @@ impl Command {
         let name = self.words.first().map_or(OsStr::new(""), OsString::as_os_str);
         let path = find(name).map_err(|e| cannot_run(name, &e))?;
         let string = |s: &OsStr| CString::new(s.as_bytes()).map_err(|e| cannot_run(name, &e.into()));
-        let inherited = std::env::vars_os().filter(|(name, _)| !TOLD.iter().any(|told| name == told));
+        let inherited = std::env::vars_os().filter(|(name, _)| !is_told(name));
         self.found = Some(Found {
             file: string(path.as_os_str())?,
             arguments: self.words.iter().map(|word| string(word)).collect::<Result<_>>()?,
@@ -104,63 +92,55 @@ impl Command {
     }
 
     /// Starts the command and wires what is left for us to do.
-    pub(super) fn wire<'a>(
-        &'a self,
-        peer: &'a Connection,
-        closing: Closing,
-        number: usize,
-        roster: &Roster,
-        log: &Log,
-    ) -> Result<Wiring<'a>> {
+    pub(super) fn wire<'a>(&'a self, partner: Partner<'a>, with: &Circumstances<'_>) -> Result<Wiring<'a>> {
+        let peer = partner.peer;
         let started = match self.joined {
-            Joined::Socket => self.start(peer, number, peer.as_fd(), peer.as_fd(), roster).map(Wiring::Lent),
-            Joined::Pipes { speaks, hears } => self.start_piped(peer, closing, number, (speaks, hears), roster),
+            Joined::Socket => self.start(peer, with, peer.as_fd(), peer.as_fd()).map(Wiring::Lent),
+            Joined::Pipes { speaks, hears } => self.start_piped(partner, with, (speaks, hears)),
         };
         let wiring = started.map_err(|e| cannot_run(&self.words[0], &e))?;
         if let Wiring::Lent(running) | Wiring::Flows { command: Some(running), .. } = &wiring {
-            log.say(&Event::Started { pid: running.pid().as_raw_nonzero().get() });
+            with.log.say(&Event::Started { pid: running.pid().as_raw_nonzero().get() });
         }
         Ok(wiring)
     }
 
     fn start_piped<'a>(
         &'a self,
-        peer: &'a Connection,
-        closing: Closing,
-        number: usize,
+        partner: Partner<'a>,
+        with: &Circumstances<'_>,
         (speaks, hears): (bool, bool),
-        roster: &Roster,
     ) -> io::Result<Wiring<'a>> {
         let (its_input, to_it) = sys::pipe(PipeEnds::Writer)?;
         let (from_it, its_output) = sys::pipe(PipeEnds::Reader)?;
         let output = if speaks { its_output.as_fd() } else { sys::stdout() };
-        let running = self.start(peer, number, its_input.as_fd(), output, roster)?;
+        let running = self.start(partner.peer, with, its_input.as_fd(), output)?;
         drop((its_input, its_output));
         let outgoing = speaks.then(|| {
             let source = Source::descriptor("the command's output", Handle::Own(from_it), Manner::Plain);
-            Flow::new(source, peer.sink())
+            partner.speak(source)
         });
         let sink = if hears { Sink::command(to_it) } else { Sink::nowhere() };
-        let flows = Flows { outgoing, incoming: Some(Flow::new(peer.source(), sink)) };
+        let flows = Flows { outgoing, incoming: Some(partner.hear(sink)) };
         // A slow command is no silent input: its end is waited for.
-        Ok(Wiring::Flows { flows: Box::new(flows), closing: closing.settled(Input::Finite), command: Some(running) })
+        let closing = with.closing.settled(Input::Finite);
+        Ok(Wiring::Flows { flows: Box::new(flows), closing, command: Some(running) })
     }
 
     fn start(
         &self,
         peer: &Connection,
-        number: usize,
+        with: &Circumstances<'_>,
         input: BorrowedFd<'_>,
         output: BorrowedFd<'_>,
-        roster: &Roster,
     ) -> io::Result<Running> {
         let found = self.found.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let environment: Vec<CString> = found.environment.iter().cloned().chain(told(peer, number)).collect();
+        let environment: Vec<CString> = found.environment.iter().cloned().chain(told(peer, with.number)).collect();
         let start = |file: &CString, arguments: &[CString]| {
             let own_group = self.own_group;
             process::start(&Start { file, arguments, environment: &environment, input, output, own_group })
         };
-        Running::enrol(roster, || match start(&found.file, &found.arguments) {
+        Running::enrol(with.roster, || match start(&found.file, &found.arguments) {
             // A script without an interpreter line is the shell's, as execvp(3) and every shell have it.
             Err(e) if process::is_not_a_program(&e) => {
                 let own = |s: &str| CString::new(s).unwrap_or_default();
@@ -179,15 +159,55 @@ fn variable(name: &OsStr, value: &OsStr) -> Option<CString> {
 
 /// The UCSPI environment of a conversation.
 fn told(peer: &Connection, number: usize) -> Vec<CString> {
-    let pairs = [
-        ("PROTO", "TCP".to_owned()),
-        ("TCPREMOTEIP", peer.peer.ip().to_string()),
-        ("TCPREMOTEPORT", peer.peer.port().to_string()),
-        ("TCPLOCALIP", peer.local.ip().to_string()),
-        ("TCPLOCALPORT", peer.local.port().to_string()),
-        ("TCPCONNNUM", number.to_string()),
+    let protocol = match peer.transport {
+        Transport::Tcp => "TCP",
+        Transport::Udp => "UDP",
+        Transport::Unix(_) => "UNIX",
+    };
+    let mut told = vec![variable("PROTO".as_ref(), protocol.as_ref())];
+    let mut tell = |name: &str, value: &OsStr| told.push(variable(format!("{protocol}{name}").as_ref(), value));
+    for (end, address) in [("REMOTE", &peer.peer), ("LOCAL", &peer.local)] {
+        match address {
+            Address::Inet(inet) => {
+                tell(&format!("{end}IP"), inet.ip().to_string().as_ref());
+                tell(&format!("{end}PORT"), inet.port().to_string().as_ref());
+            }
+            Address::Unix(name) => tell(&format!("{end}PATH"), &OsString::from(name)),
+        }
+    }
+    match peer.credentials {
+        _ if !peer.transport.is_unix() => tell("CONNNUM", number.to_string().as_ref()),
+        Some(who) => {
+            tell("REMOTEPID", who.pid.to_string().as_ref());
+            tell("REMOTEUID", who.uid.to_string().as_ref());
+            tell("REMOTEGID", who.gid.to_string().as_ref());
+        }
+        None => {}
+    }
+    told.into_iter().flatten().collect()
+}
+
+/// Whether an outer server may have set a variable to describe its own conversation.
+fn is_told(name: &OsStr) -> bool {
+    const WHAT: [&str; 14] = [
+        "REMOTEIP",
+        "REMOTEPORT",
+        "REMOTEHOST",
+        "REMOTEINFO",
+        "LOCALIP",
+        "LOCALPORT",
+        "LOCALHOST",
+        "CONNNUM",
+        "LOCALPATH",
+        "REMOTEPATH",
+        "REMOTEPID",
+        "REMOTEUID",
+        "REMOTEGID",
+        "REMOTEEUID",
     ];
-    pairs.iter().filter_map(|(name, value)| variable(name.as_ref(), value.as_ref())).collect()
+    let Some(name) = name.to_str() else { return false };
+    let rest = ["TCP", "UDP", "UNIX"].iter().find_map(|protocol| name.strip_prefix(protocol));
+    name == "PROTO" || rest.is_some_and(|rest| WHAT.contains(&rest))
 }
 
 /// The file that a shell would execute for `name`.

@@ -3,15 +3,24 @@
 
 pub mod builtin;
 pub mod command;
+pub mod forward;
 pub mod stdio;
+
+use std::cell::OnceCell;
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
 
 use crate::net::connection::Connection;
 use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
+use crate::relay::end::{Sink, Source};
+use crate::relay::flow::Flow;
+use crate::relay::framing::Framing;
 use crate::trace::Log;
 
 use self::builtin::Payload;
 use self::command::{Command, Roster, Running};
+use self::forward::Forward;
 use self::stdio::{Output, Stdio};
 
 /// What a conversation is for.
@@ -27,6 +36,8 @@ pub enum Task {
     Discard,
     /// A text or a file to the peer, then hear it out.
     Send(Payload, Output),
+    /// Another peer.
+    Forward(Forward),
 }
 
 impl Task {
@@ -36,7 +47,7 @@ impl Task {
             Task::Stdio(stdio) => stdio.output != Output::Dropped,
             Task::Send(_, output) => *output != Output::Dropped,
             Task::Command(command) => command.uses_stdout(),
-            Task::Echo | Task::Discard => false,
+            Task::Echo | Task::Discard | Task::Forward(_) => false,
         }
     }
 
@@ -54,7 +65,7 @@ impl Task {
     pub fn descriptors(&self) -> u64 {
         match self {
             Task::Command(command) => command.descriptors(),
-            Task::Stdio(_) | Task::Send(Payload::File(_), _) => 3,
+            Task::Stdio(_) | Task::Send(Payload::File(_), _) | Task::Forward(_) => 3,
             Task::Echo | Task::Discard | Task::Send(Payload::Text(_), _) => 1,
         }
     }
@@ -70,7 +81,7 @@ impl Task {
         match self {
             Task::Command(command) => command.prepare(),
             Task::Send(payload, _) => payload.prepare(),
-            Task::Stdio(_) | Task::Echo | Task::Discard => Ok(()),
+            Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
         }
     }
 }
@@ -97,20 +108,88 @@ impl<'a> Wiring<'a> {
     }
 }
 
-/// Wires a conversation for its task. `number` is what a command is told of it.
+/// How datagrams are cut, counted and ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Letters {
+    /// A line is a datagram, and a datagram a line (`--lines`).
+    pub lines: bool,
+    /// The most bytes of one that is sent (`--size`).
+    pub size: Option<usize>,
+    /// How many are received (`--datagrams`).
+    pub datagrams: Option<u64>,
+    /// An empty one is the end (`--eof-datagram`).
+    pub empty_ends: bool,
+}
+
+/// The peer as a handler sees it: somebody to speak to and to hear.
+#[derive(Clone, Copy, Debug)]
+pub struct Partner<'a> {
+    peer: &'a Connection,
+    letters: Letters,
+}
+
+impl<'a> Partner<'a> {
+    /// The flow from `source` to the peer.
+    fn speak(self, source: Source<'a>) -> Flow<'a> {
+        let sink = self.peer.sink().cut(self.letters.size, self.letters.empty_ends);
+        let framing = match sink.packet_size() {
+            Some(_) if source.is_packets() => Framing::AsRead,
+            Some(_) if self.peer.is_one_datagram() => Framing::whole(),
+            // A line is not cut unless that was asked for.
+            Some(_) if self.letters.lines => Framing::lines(self.letters.size.unwrap_or(LONGEST_LINE)),
+            _ => Framing::AsRead,
+        };
+        Flow::new(source, sink).framed(framing)
+    }
+
+    /// The flow from the peer to `sink`.
+    fn hear(self, sink: Sink<'a>) -> Flow<'a> {
+        let source = self.peer.source().ending(self.letters.datagrams, self.letters.empty_ends);
+        let framing = if self.letters.lines && source.is_packets() && sink.packet_size().is_none() {
+            Framing::Terminated
+        } else {
+            Framing::AsRead
+        };
+        Flow::new(source, sink).framed(framing)
+    }
+}
+
+/// The longest line that can be a datagram: UDP's largest.
+const LONGEST_LINE: usize = 65_507;
+
+/// What a conversation is wired with, besides its peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'c> {
+    /// The policy of its end.
+    pub closing: Closing,
+    /// How datagrams are cut, counted and ended.
+    pub letters: Letters,
+    /// What a command is told: how many conversations its peer's address has.
+    pub number: usize,
+    /// Where its processes are entered.
+    pub roster: &'c Roster,
+    /// Where it is said.
+    pub log: &'c Log,
+    /// When it must be over.
+    pub until: Option<Instant>,
+    /// What calls it off while it is being wired.
+    pub bells: &'c [BorrowedFd<'c>],
+}
+
+/// Wires a conversation for its task. A second peer, if the task has one, is kept in `upstream`.
 pub fn wire<'a>(
     task: &'a Task,
     peer: &'a Connection,
-    closing: Closing,
-    number: usize,
-    roster: &Roster,
-    log: &Log,
+    upstream: &'a OnceCell<Connection>,
+    with: &Circumstances<'_>,
 ) -> anyhow::Result<Wiring<'a>> {
+    let partner = Partner { peer, letters: with.letters };
     match task {
-        Task::Stdio(stdio) => Ok(stdio.wire(peer, closing, log)),
-        Task::Command(command) => command.wire(peer, closing, number, roster, log),
-        Task::Echo => Ok(builtin::echo(peer, closing)),
-        Task::Discard => Ok(builtin::discard(peer, closing)),
-        Task::Send(payload, output) => payload.wire(peer, *output, closing),
+        Task::Stdio(stdio) => Ok(stdio.wire(partner, with.closing, with.log)),
+        Task::Command(command) => command.wire(partner, with),
+        Task::Echo => Ok(builtin::echo(partner, with.closing)),
+        Task::Discard => Ok(builtin::discard(partner, with.closing)),
+        Task::Send(payload, output) => payload.wire(partner, *output, with.closing),
+        Task::Forward(forward) => forward.wire(partner, with.closing, upstream, with.until, with.bells),
     }
 }

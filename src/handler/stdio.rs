@@ -3,12 +3,11 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::Wiring;
-use crate::net::connection::Connection;
+use super::{Partner, Wiring};
 use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
 use crate::relay::end::{Finish, Handle, Sink, Source};
-use crate::relay::flow::Flow;
+use crate::relay::framing::Framing;
 use crate::sys::{self, Kind, Manner, PIPE_BUF};
 use crate::trace::{Event, Log};
 
@@ -49,7 +48,7 @@ pub enum Output {
 
 impl Stdio {
     /// Wires both directions, or only the incoming one where standard input is not read.
-    pub fn wire<'a>(&self, peer: &'a Connection, closing: Closing, log: &Log) -> Wiring<'a> {
+    pub(super) fn wire<'a>(self, partner: Partner<'a>, closing: Closing, log: &Log) -> Wiring<'a> {
         let kind = sys::kind(sys::stdin()).unwrap_or(Kind::Null);
         let speaks = match self.speaking {
             Speaking::Yes => true,
@@ -60,10 +59,10 @@ impl Stdio {
             log.say(&Event::Option("standard input is /dev/null: only receiving (-N half-closes instead)"));
         }
         let outgoing = speaks.then(|| {
-            let flow = Flow::new(input(kind), peer.sink());
-            if self.crlf { flow.with_crlf() } else { flow }
+            let flow = partner.speak(input(kind));
+            if self.crlf { flow.framed(Framing::crlf()) } else { flow }
         });
-        let incoming = Some(Flow::new(peer.source(), self.output.sink()));
+        let incoming = Some(partner.hear(self.output.sink()));
         let input = match kind {
             Kind::Terminal => Input::Terminal,
             Kind::File => Input::Finite,

@@ -1,7 +1,70 @@
-//! Where a peer is, as typed: hosts, ports, service names, and how addresses are shown. It resolves no host.
+//! Addresses: hosts, ports and service names as typed, and the addresses of sockets as shown. It resolves no host.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+
+use socket2::SockAddr;
+
+use super::endpoint::UnixName;
+
+/// The address of a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// Of the internet; IPv4 in its own form.
+    Inet(SocketAddr),
+    /// Of this machine.
+    Unix(UnixName),
+}
+
+impl Address {
+    /// What a socket calls its end or its peer.
+    pub(super) fn of(address: &SockAddr) -> io::Result<Self> {
+        if let Some(inet) = address.as_socket() {
+            return Ok(Address::Inet(canonical(inet)));
+        }
+        if !address.is_unix() {
+            return Err(io::Error::other("the address is of an unknown family"));
+        }
+        Ok(Address::Unix(match (address.as_pathname(), address.as_abstract_namespace()) {
+            (Some(path), _) => UnixName::Path(path.into()),
+            (None, Some(name)) => UnixName::Abstract(name.to_vec()),
+            (None, None) => UnixName::Unnamed,
+        }))
+    }
+
+    /// The same for the socket calls.
+    pub(super) fn to_socket(&self) -> io::Result<SockAddr> {
+        match self {
+            Address::Inet(inet) => Ok((*inet).into()),
+            Address::Unix(UnixName::Path(path)) => SockAddr::unix(path),
+            Address::Unix(UnixName::Abstract(name)) => {
+                let name = [b"\0", &name[..]].concat();
+                SockAddr::unix(OsStr::from_bytes(&name))
+            }
+            Address::Unix(UnixName::Unnamed) => Err(io::Error::other("it has no name to be answered at")),
+        }
+    }
+
+    /// The internet address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Address::Inet(inet) => Some(inet.ip()),
+            Address::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Inet(inet) => inet.fmt(f),
+            Address::Unix(name) => name.fmt(f),
+        }
+    }
+}
 
 /// A host and a port as the user wrote them, the port made a number.
 #[derive(Clone, Debug, PartialEq, Eq)]

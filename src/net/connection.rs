@@ -1,47 +1,126 @@
 //! A connection: a socket and who is at its ends. It closes the socket when it is dropped; ending it in order first
 //! is the relay's.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{SockAddr, Socket};
 
-use super::address::canonical;
-use crate::relay::end::{Sink, Source};
+use super::address::Address;
+use super::endpoint::UnixName;
+use super::path::OwnPath;
+use super::transport::Transport;
+use crate::relay::end::{Packets, Post, Sink, Source};
+use crate::sys::{self, Credentials};
 
-/// A connected socket. It is blocking, close-on-exec, and read and written with `MSG_DONTWAIT` only, so that it can be
-/// lent to a command as it is.
+/// A socket that stands for one peer. It is blocking, close-on-exec, and read and written with `MSG_DONTWAIT` only, so
+/// that it can be lent to a command as it is.
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
+    /// How bytes travel.
+    pub transport: Transport,
     /// Who is at the other end.
-    pub peer: SocketAddr,
+    pub peer: Address,
     /// Our end.
-    pub local: SocketAddr,
+    pub local: Address,
     /// Whether the peer came to us.
     pub accepted: bool,
+    /// Which process the peer is, and whose, where the kernel tells (unix sockets).
+    pub credentials: Option<Credentials>,
+    /// Datagrams that came before there was a conversation.
+    pub(super) mail: RefCell<VecDeque<Vec<u8>>>,
+    /// How datagrams reach a peer that the socket is not connected to.
+    pub(super) post: Option<Post>,
+    /// Nothing comes after the mail.
+    pub(super) is_one_datagram: bool,
+    /// Its mail comes by way of its listener, and ends with that.
+    pub(super) ends_with_its_listener: bool,
+    /// A name of our own in the file system, removed in the end.
+    pub(super) own_name: Option<OwnPath>,
 }
 
 impl Connection {
     /// Takes over a connected socket. Fails where the peer is gone already.
-    pub(super) fn new(socket: Socket, peer: Option<SockAddr>, accepted: bool) -> io::Result<Self> {
+    pub(super) fn new(
+        socket: Socket,
+        transport: Transport,
+        peer: Option<SockAddr>,
+        accepted: bool,
+    ) -> io::Result<Self> {
         let peer = match peer {
-            Some(peer) => peer,
-            None => socket.peer_addr()?,
+            Some(peer) => Address::of(&peer)?,
+            None => Address::of(&socket.peer_addr()?)?,
         };
-        let local = inet(&socket.local_addr()?)?;
-        Ok(Self { peer: inet(&peer)?, local, socket, accepted })
+        let local = Address::of(&socket.local_addr()?)?;
+        Ok(Self::between(socket, transport, peer, local, accepted))
+    }
+
+    /// The same with both names known.
+    pub(super) fn between(socket: Socket, transport: Transport, peer: Address, local: Address, accepted: bool) -> Self {
+        let credentials = if transport.is_unix() { sys::peer_credentials(socket.as_fd()) } else { None };
+        let mail = RefCell::default();
+        let (post, own_name) = (None, None);
+        let (is_one_datagram, ends_with_its_listener) = (false, false);
+        Self {
+            socket,
+            transport,
+            peer,
+            local,
+            accepted,
+            credentials,
+            mail,
+            post,
+            is_one_datagram,
+            ends_with_its_listener,
+            own_name,
+        }
+    }
+
+    /// Who the peer is, for messages: its address, or its process where it has none.
+    pub fn name(&self) -> String {
+        match (&self.peer, self.credentials) {
+            (Address::Unix(UnixName::Unnamed), Some(who)) => format!("process {}", who.pid),
+            (peer, _) => peer.to_string(),
+        }
+    }
+
+    /// Our end, for messages, with whose process the peer is where that is known.
+    pub fn local_name(&self) -> String {
+        match self.credentials {
+            Some(who) => format!("{} (process {}, user {}, group {})", self.local, who.pid, who.uid, who.gid),
+            None => self.local.to_string(),
+        }
+    }
+
+    /// Whether it is about one datagram only, and so is the answer.
+    pub fn is_one_datagram(&self) -> bool {
+        self.is_one_datagram
     }
 
     /// What the peer sends.
     pub fn source(&self) -> Source<'_> {
-        Source::peer(self.socket.as_fd())
+        let source = Source::peer(self.as_fd());
+        if !self.transport.keeps_boundaries() {
+            return source;
+        }
+        let mail = self.mail.take();
+        let only = self.is_one_datagram.then_some(mail.len() as u64);
+        let sized = self.transport.is_unix();
+        let ends = self.transport.has_ends() || self.ends_with_its_listener;
+        source.in_packets(Packets { ends, left: only, sized, mail, ..Packets::default() })
     }
 
     /// The way to the peer.
     pub fn sink(&self) -> Sink<'_> {
-        Sink::peer(self.socket.as_fd())
+        let sink = Sink::peer(self.as_fd());
+        match &self.post {
+            _ if !self.transport.keeps_boundaries() => sink,
+            None => sink.in_packets(self.transport.has_ends(), self.transport.usual_size()),
+            Some(post) => sink.in_packets(false, self.transport.usual_size()).by(post.clone()),
+        }
     }
 }
 
@@ -49,8 +128,4 @@ impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-pub(super) fn inet(address: &SockAddr) -> io::Result<SocketAddr> {
-    address.as_socket().map(canonical).ok_or_else(|| io::Error::other("the address is of an unknown family"))
 }

@@ -6,23 +6,42 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Socket};
 
-use super::address::Place;
-use super::connection::{Connection, inet};
+use super::address::{Address, Place};
+use super::connection::Connection;
+use super::endpoint::{At, Endpoint, UnixName};
+use super::mailbox::Mailbox;
 use super::options::Listening;
+use super::path::{self, OwnPath};
 use super::resolve::{self, Family, Resolving};
+use super::switch::Switch;
+use super::transport::{Transport, UnixType};
 use crate::sys;
 
 /// How often another port is tried when the kernel's choice is free in one family only.
 const TRIES: usize = 16;
 
-/// One listening socket.
+/// A socket that peers come to.
 #[derive(Debug)]
 pub struct Listener {
-    socket: Socket,
+    kind: Kind,
+    transport: Transport,
     /// The real address, the port chosen by the kernel included.
-    pub local: SocketAddr,
+    pub local: Address,
+    /// The path, if it has one; removed when the listener closes.
+    path: Option<OwnPath>,
+}
+
+/// How peers come.
+#[derive(Debug)]
+enum Kind {
+    /// They connect.
+    Connections(Socket),
+    /// They send, and each can have a socket of its own.
+    Mail(Mailbox),
+    /// They send, and only the one socket can hear them.
+    Shared(Switch),
 }
 
 /// Why there is no listener.
@@ -31,22 +50,27 @@ pub enum Unbound {
     /// The host has no address.
     Unresolved(io::Error),
     /// The address cannot be bound.
-    Bind(SocketAddr, io::Error),
+    Bind(Address, io::Error),
 }
 
-/// Binds and listens on every address of `place`, one port for all.
+/// Binds and listens on every address of `endpoint`, one port for all.
 pub fn listen(
-    place: &Place,
+    endpoint: &Endpoint,
     resolving: Resolving,
-    options: Listening,
+    options: &Listening,
     until: Option<Instant>,
-    stop: Option<BorrowedFd<'_>>,
+    stop: &[BorrowedFd<'_>],
 ) -> Result<Vec<Listener>, Unbound> {
+    let place = match &endpoint.at {
+        At::Place(place) => place,
+        At::Unix(name) => return listen_unix(endpoint.transport, name, options).map(|listener| vec![listener]),
+    };
     let addresses = addresses(place, resolving, until, stop).map_err(Unbound::Unresolved)?;
     let shared = place.port == 0 && addresses.len() > 1;
+    let binding = Binding { transport: endpoint.transport, wildcards: place.host.is_none(), resolving, options };
     let mut tries = 1;
     loop {
-        match bind_all(&addresses, place.host.is_none(), resolving.family, options) {
+        match binding.bind_all(&addresses) {
             // The port that the kernel chose in one family is taken in the other: it may choose again.
             Err(Unbound::Bind(_, e)) if shared && tries < TRIES && e.kind() == io::ErrorKind::AddrInUse => tries += 1,
             other => return other,
@@ -58,7 +82,7 @@ fn addresses(
     place: &Place,
     resolving: Resolving,
     until: Option<Instant>,
-    stop: Option<BorrowedFd<'_>>,
+    stop: &[BorrowedFd<'_>],
 ) -> io::Result<Vec<SocketAddr>> {
     let (v4, v6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
     let every = |ips: &[_]| Ok(ips.iter().map(|ip| SocketAddr::new(*ip, place.port)).collect());
@@ -70,32 +94,52 @@ fn addresses(
     }
 }
 
-/// `wildcards`: the addresses stand for the whole machine, one for each family.
-fn bind_all(
-    addresses: &[SocketAddr],
+/// What is the same for all addresses.
+struct Binding<'a> {
+    transport: Transport,
+    /// The addresses stand for the whole machine, one for each family.
     wildcards: bool,
-    family: Family,
-    options: Listening,
-) -> Result<Vec<Listener>, Unbound> {
-    let mut listeners: Vec<Listener> = Vec::with_capacity(addresses.len());
-    let mut missing = None;
-    for address in addresses {
-        let mut address = *address;
-        if let Some(first) = listeners.first() {
-            address.set_port(first.local.port());
+    resolving: Resolving,
+    options: &'a Listening,
+}
+
+impl Binding<'_> {
+    fn bind_all(&self, addresses: &[SocketAddr]) -> Result<Vec<Listener>, Unbound> {
+        let mut listeners: Vec<Listener> = Vec::with_capacity(addresses.len());
+        let mut missing = None;
+        for &address in addresses {
+            let port = match listeners.first() {
+                Some(Listener { local: Address::Inet(first), .. }) => first.port(),
+                _ => address.port(),
+            };
+            let address = SocketAddr::new(address.ip(), port);
+            // `::` typed by hand takes IPv4 too, as the system's other tools do; not so beside an own socket for it.
+            let only_v6 = self.wildcards || self.resolving.family == Family::V6 || addresses.len() > 1;
+            match self.bind(address, only_v6) {
+                Ok(listener) => listeners.push(listener),
+                // A machine without this family, or a name with an address that is not here: the others serve.
+                Err(e) if addresses.len() > 1 && is_not_here(&e) => missing = Some((address, e)),
+                Err(e) => return Err(Unbound::Bind(Address::Inet(address), e)),
+            }
         }
-        // `::` typed by hand takes IPv4 too, as the system's other tools do; not so beside an own socket for it.
-        let only_v6 = wildcards || family == Family::V6 || addresses.len() > 1;
-        match bind(address, only_v6, options) {
-            Ok(listener) => listeners.push(listener),
-            // A machine without this family, or a name with an address that is not here: the others serve.
-            Err(e) if addresses.len() > 1 && is_not_here(&e) => missing = Some((address, e)),
-            Err(e) => return Err(Unbound::Bind(address, e)),
+        match missing {
+            Some((address, e)) if listeners.is_empty() => Err(Unbound::Bind(Address::Inet(address), e)),
+            _ => Ok(listeners),
         }
     }
-    match missing {
-        Some((address, e)) if listeners.is_empty() => Err(Unbound::Bind(address, e)),
-        _ => Ok(listeners),
+
+    fn bind(&self, address: SocketAddr, only_v6: bool) -> io::Result<Listener> {
+        let socket = self.transport.socket(Domain::for_address(address))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(only_v6)?;
+        }
+        self.options.before_bind(&socket, self.transport)?;
+        socket.bind(&address.into())?;
+        if self.transport == Transport::Udp {
+            self.options.casting.apply(&socket, address.is_ipv6())?;
+            self.options.casting.join(&socket, address.is_ipv6())?;
+        }
+        Listener::new(socket, self.transport, self.options, None)
     }
 }
 
@@ -103,40 +147,115 @@ fn is_not_here(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || sys::is_family_missing(error)
 }
 
-fn bind(address: SocketAddr, only_v6: bool, options: Listening) -> io::Result<Listener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(only_v6)?;
-    }
-    options.before_bind(&socket)?;
-    socket.bind(&SockAddr::from(address))?;
-    socket.listen(options.backlog)?;
-    // A peer that vanishes between poll(2) and accept(2) must not make us wait for the next one.
-    socket.set_nonblocking(true)?;
-    let local = inet(&socket.local_addr()?)?;
-    Ok(Listener { socket, local })
+fn listen_unix(transport: Transport, name: &UnixName, options: &Listening) -> Result<Listener, Unbound> {
+    let address = Address::Unix(name.clone());
+    let bound = || -> io::Result<Listener> {
+        let socket = transport.socket(Domain::UNIX)?;
+        let path = if let UnixName::Path(path) = name {
+            Some(path::bind(&socket, path, &options.access)?)
+        } else {
+            socket.bind(&address.to_socket()?)?;
+            None
+        };
+        Listener::new(socket, transport, options, path)
+    };
+    bound().map_err(|e| Unbound::Bind(address.clone(), e))
 }
 
 impl Listener {
-    /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused.
-    pub fn refuse(&self) {
-        // Nothing to do where that fails: it listens no more already.
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    fn new(socket: Socket, transport: Transport, options: &Listening, path: Option<OwnPath>) -> io::Result<Self> {
+        let local = Address::of(&socket.local_addr()?)?;
+        let kind = match transport {
+            Transport::Udp => Kind::Mail(Mailbox::new(socket, &local, options.postal)?),
+            Transport::Unix(UnixType::Dgram) => Kind::Shared(Switch::new(socket, local.clone(), options.postal)),
+            Transport::Tcp | Transport::Unix(_) => {
+                socket.listen(options.backlog)?;
+                // A peer that vanishes between poll(2) and accept(2) must not make us wait for the next one.
+                socket.set_nonblocking(true)?;
+                Kind::Connections(socket)
+            }
+        };
+        Ok(Self { kind, transport, local, path })
     }
 
-    /// Takes the next peer from the backlog; None where nobody waits (any more).
+    /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused.
+    pub fn refuse(&self) {
+        if let Kind::Connections(socket) = &self.kind {
+            // Nothing to do where that fails: it listens no more already.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// Takes the next peer; None where nobody waits (any more).
     pub fn accept(&self) -> io::Result<Option<Connection>> {
-        match self.socket.accept() {
-            // Where the peer is gone already there is nobody to talk to.
-            Ok((socket, peer)) => Ok(Connection::new(socket, Some(peer), true).ok()),
-            Err(e) if sys::is_about_one_connection(&e) => Ok(None),
-            Err(e) => Err(e),
+        match &self.kind {
+            Kind::Mail(mailbox) => mailbox.accept(),
+            Kind::Shared(switch) => switch.accept(),
+            Kind::Connections(socket) => match socket.accept() {
+                // Where the peer is gone already there is nobody to talk to.
+                Ok((socket, peer)) => Ok(Connection::new(socket, self.transport, Some(peer), true).ok()),
+                Err(e) if sys::is_about_one_connection(&e) => Ok(None),
+                Err(e) => Err(e),
+            },
+        }
+    }
+
+    /// Whether conversations under way hear by way of this listener, so that it must be polled, and `carry` called,
+    /// even while nobody new is accepted.
+    pub fn carries(&self) -> bool {
+        matches!(&self.kind, Kind::Shared(switch) if switch.has_room())
+    }
+
+    /// Hands on what has come for conversations under way.
+    pub fn carry(&self) {
+        if let Kind::Shared(switch) = &self.kind {
+            // What fails here is heard of when the next peer is accepted.
+            let _ = switch.hear();
+        }
+    }
+
+    /// When to carry again, whether or not something has come.
+    pub fn until(&self) -> Option<Instant> {
+        match &self.kind {
+            Kind::Shared(switch) => switch.until(),
+            Kind::Connections(_) | Kind::Mail(_) => None,
+        }
+    }
+
+    /// Whether somebody waits who has been received already, so that poll(2) does not tell.
+    pub fn holds_somebody(&self) -> bool {
+        match &self.kind {
+            Kind::Mail(mailbox) => mailbox.holds_somebody(),
+            Kind::Shared(switch) => switch.holds_somebody(),
+            Kind::Connections(_) => false,
+        }
+    }
+
+    /// Everybody's datagrams as one conversation in which nothing is sent. None where peers connect.
+    pub fn everybody(self) -> io::Result<Option<Connection>> {
+        let mut everybody = match self.kind {
+            Kind::Mail(mailbox) => mailbox.everybody()?,
+            Kind::Shared(switch) => switch.everybody()?,
+            Kind::Connections(_) => return Ok(None),
+        };
+        everybody.own_name = self.path;
+        Ok(Some(everybody))
+    }
+
+    /// The one conversation of a datagram listener goes on under its name.
+    pub fn bequeath(self, heir: &mut Connection) {
+        if let Kind::Shared(_) = self.kind {
+            heir.own_name = self.path;
         }
     }
 }
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        match &self.kind {
+            Kind::Connections(socket) => socket.as_fd(),
+            Kind::Mail(mailbox) => mailbox.as_fd(),
+            Kind::Shared(switch) => switch.as_fd(),
+        }
     }
 }

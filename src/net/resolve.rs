@@ -40,14 +40,14 @@ pub struct Resolving {
     pub numeric: bool,
 }
 
-/// Resolves `host`, in the resolver's order. Fails with `TimedOut` at `until`, with `Interrupted` when `stop` is
-/// readable, else with what the resolver says.
+/// Resolves `host`, in the resolver's order. Fails with `TimedOut` at `until`, with `Interrupted` when one of
+/// `stop` is readable, else with what the resolver says.
 pub fn resolve(
     host: &str,
     port: u16,
     how: Resolving,
     until: Option<Instant>,
-    stop: Option<BorrowedFd<'_>>,
+    stop: &[BorrowedFd<'_>],
 ) -> io::Result<Vec<SocketAddr>> {
     let all = match host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
@@ -73,7 +73,7 @@ fn is_zoned(host: &str) -> bool {
     host.split_once('%').is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok())
 }
 
-fn ask(host: &str, port: u16, until: Option<Instant>, stop: Option<BorrowedFd<'_>>) -> io::Result<Vec<SocketAddr>> {
+fn ask(host: &str, port: u16, until: Option<Instant>, stop: &[BorrowedFd<'_>]) -> io::Result<Vec<SocketAddr>> {
     let (sender, answer) = mpsc::channel();
     let (woken, bell) = sys::pipe(sys::PipeEnds::Reader)?;
     let name = host.to_owned();
@@ -83,20 +83,26 @@ fn ask(host: &str, port: u16, until: Option<Instant>, stop: Option<BorrowedFd<'_
         let _ = sender.send(found);
         drop(bell);
     })?;
-    let mut fds: Vec<_> =
-        std::iter::once(woken.as_fd()).chain(stop).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let all = std::iter::once(woken.as_fd()).chain(stop.iter().copied());
+    let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     loop {
         sys::poll(&mut fds, until)?;
         if let Ok(found) = answer.try_recv() {
             return found.map_err(|e| explained(&e));
         }
-        if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        if until.is_some_and(|at| Instant::now() >= at) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
+        check(&fds[1..], until)?;
     }
+}
+
+/// Fails with `Interrupted` where one of the polled bells rings, with `TimedOut` at `until`.
+pub(super) fn check(bells: &[PollFd<'_>], until: Option<Instant>) -> io::Result<()> {
+    if bells.iter().any(|fd| !fd.revents().is_empty()) {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    if until.is_some_and(|at| Instant::now() >= at) {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    Ok(())
 }
 
 /// The resolver's own words, without the standard library's preface.

@@ -5,33 +5,96 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::typed::{Going, Waiting};
 use super::usage;
-use crate::cli::{EndArgs, FamilyArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
 use crate::serve::{Keep, Mode};
 
 /// All that was asked, for those combinations that make no sense.
 pub(super) struct Asked<'a> {
-    pub(super) many: Option<&'a ManyArgs>,
-    pub(super) family: &'a FamilyArgs,
-    pub(super) what: &'a WhatArgs,
-    pub(super) ends: &'a EndArgs,
-    pub(super) says: &'a SayArgs,
-    pub(super) within: Option<Duration>,
+    transport: Transport,
+    many: Option<&'a ManyArgs>,
+    what: &'a WhatArgs,
+    letters: &'a LetterArgs,
+    ends: &'a EndArgs,
+    says: &'a SayArgs,
+    within: Option<Duration>,
+    both_families: bool,
+    per_datagram: bool,
+    backlog: bool,
 }
 
-impl Asked<'_> {
-    fn mode(&self) -> Mode {
-        self.many.map_or(Mode::Single, ManyArgs::mode)
+impl<'a> Asked<'a> {
+    pub(super) fn of_waiting(waiting: &'a Waiting) -> Self {
+        Self {
+            transport: waiting.endpoint.transport,
+            many: Some(&waiting.many),
+            what: &waiting.what,
+            letters: &waiting.letters,
+            ends: &waiting.ends,
+            says: &waiting.says,
+            within: waiting.within,
+            both_families: waiting.both_families,
+            per_datagram: waiting.options.postal.each,
+            backlog: waiting.backlog.is_some(),
+        }
+    }
+
+    pub(super) fn of_going(going: &'a Going) -> Self {
+        Self {
+            transport: going.endpoint.transport,
+            many: None,
+            what: &going.what,
+            letters: &going.letters,
+            ends: &going.ends,
+            says: &going.says,
+            within: going.within,
+            both_families: going.both_families,
+            per_datagram: false,
+            backlog: false,
+        }
+    }
+
+    /// How many at once. Forwarding is for many, where nothing else is said.
+    pub(super) fn mode(&self) -> Mode {
+        let asked = self.many.and_then(ManyArgs::asked_mode);
+        let counted = self.many.is_none_or(|many| many.count.is_some());
+        let usual = if self.what.to.is_some() && !counted { Mode::Thread } else { Mode::Single };
+        asked.unwrap_or(usual)
+    }
+
+    pub(super) fn keep(&self) -> Keep {
+        match self.many {
+            Some(ManyArgs { count: Some(count), .. }) => Keep::Count(*count),
+            Some(many) if many.keep_open || self.mode() != Mode::Single => Keep::Open,
+            _ => Keep::One,
+        }
+    }
+
+    /// Datagrams from anybody, for nobody in particular.
+    pub(super) fn hears_everybody(&self) -> bool {
+        let single = self.mode() == Mode::Single && self.keep() == Keep::Open;
+        single && self.is_stdio() && self.is_endless() && !self.per_datagram
     }
 
     fn is_server(&self) -> bool {
-        self.many.is_some_and(|many| many.keep() != Keep::One)
+        self.keep() != Keep::One
     }
 
     /// Whether no handler was asked for, so that it is about standard input and output.
     fn is_stdio(&self) -> bool {
         self.what.handlers() == 0
+    }
+
+    fn is_endless(&self) -> bool {
+        !self.transport.has_ends()
+    }
+
+    fn has_letters(&self) -> bool {
+        let letters = self.letters;
+        letters.lines || letters.size.is_some() || letters.datagrams.is_some() || letters.eof_datagram
     }
 }
 
@@ -40,12 +103,15 @@ type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
 
 /// Every combination without sense.
 const REFUSALS: &[Refusal] = &[
-    (|a| a.family.v4 && a.family.v6, "-4 and -6 exclude each other"),
+    (|a| a.both_families, "-4 and -6 exclude each other"),
     (
         |a| a.many.is_some_and(|m| u8::from(m.single) + u8::from(m.thread) + u8::from(m.fork) > 1),
         "--single, --thread and --fork exclude each other",
     ),
-    (|a| a.what.handlers() > 1, "only one can be served: -- COMMAND, --sh, --echo, --discard, --send or --send-file"),
+    (
+        |a| a.what.handlers() > 1,
+        "only one can be served: -- COMMAND, --sh, --echo, --discard, --send, --send-file or --to",
+    ),
     (|a| a.what.pipes && !a.what.runs_a_command(), "--pipes is for a command: give -- COMMAND or --sh LINE"),
     (|a| a.what.crlf && (!a.is_stdio() || a.ends.recv_only), "--crlf is about standard input, which is not sent here"),
     (
@@ -62,7 +128,7 @@ const REFUSALS: &[Refusal] = &[
     ),
     (
         |a| a.mode() != Mode::Single && a.is_stdio() && !a.ends.recv_only,
-        "--thread and --fork cannot share standard input: give a handler (-- COMMAND, --sh, --echo, --discard, --send, --send-file) or --recv-only",
+        "--thread and --fork cannot share standard input: give a handler (-- COMMAND, --sh, --echo, --discard, --send, --send-file, --to) or --recv-only",
     ),
     (
         |a| a.ends.half_close && a.ends.on_eof.is_some_and(|on_eof| on_eof != OnEof::HalfClose),
@@ -87,6 +153,52 @@ const REFUSALS: &[Refusal] = &[
     (
         |a| a.ends.recv_only && (a.what.send.is_some() || a.what.send_file.is_some()),
         "--send and --recv-only exclude each other",
+    ),
+    (
+        |a| a.what.to.is_some() && (a.ends.send_only || a.ends.recv_only),
+        "--to forwards both ways: --send-only and --recv-only cannot act",
+    ),
+    (
+        |a| a.transport.is_unix() && a.ends.on_eof == Some(OnEof::Reset),
+        "--on-eof reset is for tcp: a unix socket knows no RST",
+    ),
+    (
+        |a| a.is_endless() && (a.ends.half_close || a.ends.half_close_timeout.is_some()),
+        "datagrams have no half-close: -N and --half-close-timeout cannot act",
+    ),
+    (|a| a.is_endless() && a.ends.on_eof == Some(OnEof::Reset), "--on-eof reset is for tcp: datagrams know no RST"),
+    (
+        |a| {
+            let ends = a.letters.datagrams.is_some() || a.letters.eof_datagram;
+            a.is_endless() && a.ends.on_fin.is_some() && !ends
+        },
+        "datagrams have no FIN: --on-fin needs --datagrams or --eof-datagram",
+    ),
+    (
+        |a| a.has_letters() && !a.transport.keeps_boundaries(),
+        "--lines, --size, --datagrams and --eof-datagram are for datagrams: give --type dgram or seqpacket",
+    ),
+    (
+        |a| a.transport == Transport::Unix(UnixType::Seqpacket) && a.letters.eof_datagram,
+        "--eof-datagram is for what has no end of its own: seqpacket has one",
+    ),
+    (|a| a.per_datagram && !a.is_endless(), "--per-datagram is for datagrams: give --type dgram"),
+    (
+        |a| a.per_datagram && a.is_stdio(),
+        "--per-datagram needs a handler: -- COMMAND, --sh, --echo, --discard, --send, --send-file or --to",
+    ),
+    (|a| a.backlog && a.is_endless(), "--backlog is for peers who connect: give --type stream or seqpacket"),
+    (
+        |a| a.transport.is_unix() && a.many.is_some_and(|m| !m.allow.is_empty() || !m.deny.is_empty()),
+        "--allow and --deny are about addresses: give --allow-uid or --allow-gid",
+    ),
+    (
+        |a| a.transport.is_unix() && a.many.is_some_and(|m| m.max_per_ip.is_some()),
+        "--max-per-ip is about addresses, which unix peers have none of",
+    ),
+    (
+        |a| a.hears_everybody() && (a.ends.send_only || a.ends.acts_on_our_end() || a.what.crlf),
+        "-k without a handler hears everybody and sends nothing: only --lines, --datagrams, --idle-timeout and --deadline can act",
     ),
     (|a| a.says.quiet && a.says.verbose > 0, "--quiet and --verbose exclude each other"),
     (

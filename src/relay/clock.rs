@@ -60,6 +60,7 @@ impl Clock<'_> {
             self.deadline.map(|at| (at, Due::Deadline)),
             self.idle(),
             self.quit(),
+            self.input_quit(),
             self.half_closed(),
             self.never_spoke(),
             self.mention(),
@@ -76,6 +77,11 @@ impl Clock<'_> {
     fn quit(&self) -> Option<(Instant, Due)> {
         let since = self.peer_silent_since()?;
         Some((since.checked_add(self.closing.quit_after?)?, Due::Quit))
+    }
+
+    fn input_quit(&self) -> Option<(Instant, Due)> {
+        let since = self.input_silent_since()?;
+        Some((since.checked_add(self.closing.input_quit_after?)?, Due::Quit))
     }
 
     fn half_closed(&self) -> Option<(Instant, Due)> {

@@ -101,6 +101,10 @@ pub struct Closing {
     pub half_close_timeout: Option<Duration>,
     /// Silence of both that is a failure.
     pub idle_timeout: Option<Duration>,
+    /// Silence of our input after the peer's end that ends the conversation in order: our input has no end.
+    pub input_quit_after: Option<Duration>,
+    /// The transport has no ends: datagrams. Silence ends a conversation in order, nobody is heard out.
+    pub endless: bool,
     /// Our input is one that may stay silent for ever: mention it when only that is waited for.
     pub mentions_silence: bool,
 }
@@ -148,6 +152,7 @@ impl Closing {
     pub fn settled(self, input: Input) -> Self {
         let on_fin = match (self.on_fin, input) {
             (OnFin::Auto, Input::Terminal) => OnFin::Close,
+            (OnFin::Auto, Input::Open) if self.endless => OnFin::Close,
             (OnFin::Auto, Input::Finite) => OnFin::Drain,
             (asked, _) => asked,
         };

@@ -52,7 +52,7 @@ impl Relay<'_> {
     /// Whoever reads what the peer sends is gone.
     pub(super) fn output_lost(&mut self) {
         let Some(flow) = &mut self.flows.incoming else { return };
-        if flow.reader() == Reader::Command {
+        if matches!(flow.reader(), Reader::Command | Reader::Upstream) {
             flow.lose_sink();
             return self.end_if_nobody_listens();
         }
@@ -71,7 +71,7 @@ impl Relay<'_> {
     /// Whether something that we read from our input may not have reached the peer.
     fn owes(&self) -> bool {
         let held = self.flows.outgoing.as_ref().is_some_and(|flow| flow.state() == State::Draining);
-        held || sys::unacknowledged(self.peer) > 0
+        !self.closing.endless && (held || sys::unacknowledged(self.peer) > 0)
     }
 
     /// The conversation is over; the peer is heard out as far as its connection still stands. The first verdict stays.
@@ -79,7 +79,7 @@ impl Relay<'_> {
         if !self.is_deciding() {
             return;
         }
-        self.phase = if ending.tears_down() {
+        self.phase = if ending.tears_down() && !self.closing.endless {
             Phase::Closing(ending, Teardown::begin(self.peer, patience))
         } else {
             Phase::Over(ending)

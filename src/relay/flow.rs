@@ -5,7 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use super::end::{Reader, Sink, Source};
-use crate::sys::{PollFd, PollFlags};
+use super::framing::{Framing, Next};
+use crate::sys::{self, PollFd, PollFlags};
 
 /// Bytes read at a time from a stream.
 const PIECE: usize = 64 * 1024;
@@ -14,7 +15,7 @@ const PIECE: usize = 64 * 1024;
 const TURN: usize = 16;
 
 /// Where a flow stands. It fills only when it is empty, so what was read is written before anything else happens,
-/// an end included.
+/// an end included, and a datagram stays a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Waiting for the source.
@@ -39,12 +40,13 @@ pub enum Fault {
 pub struct Flow<'a> {
     source: Source<'a>,
     sink: Sink<'a>,
+    framing: Framing,
     state: State,
     buffer: Vec<u8>,
     written: usize,
-    crlf: Option<Crlf>,
     taken: u64,
     given: u64,
+    oversized: u64,
     last_moved: Instant,
 }
 
@@ -54,20 +56,21 @@ impl<'a> Flow<'a> {
         Self {
             source,
             sink,
+            framing: Framing::AsRead,
             state: State::Filling,
             buffer: Vec::new(),
             written: 0,
-            crlf: None,
             taken: 0,
             given: 0,
+            oversized: 0,
             last_moved: Instant::now(),
         }
     }
 
-    /// The same flow, sending each LF that no CR precedes as CRLF.
+    /// The same flow, cut into writes in another way than as it is read.
     #[must_use]
-    pub fn with_crlf(self) -> Self {
-        Self { crlf: Some(Crlf::default()), ..self }
+    pub fn framed(self, framing: Framing) -> Self {
+        Self { framing, ..self }
     }
 
     /// Where it stands.
@@ -85,6 +88,11 @@ impl<'a> Flow<'a> {
         self.given
     }
 
+    /// Datagrams that were too large to be sent, since the last question.
+    pub fn take_oversized(&mut self) -> u64 {
+        std::mem::take(&mut self.oversized) + self.framing.take_dropped()
+    }
+
     /// When a byte moved last, at either end.
     pub fn last_moved(&self) -> Option<Instant> {
         Some(self.last_moved)
@@ -95,21 +103,17 @@ impl<'a> Flow<'a> {
     pub fn advance(&mut self, readable: bool) -> Result<(), Fault> {
         let mut may_read = readable || self.source.awaited().is_none();
         for _ in 0..TURN {
-            match self.state {
-                State::Done => break,
-                State::Draining => {
-                    if !self.drain()? {
-                        break;
-                    }
-                }
-                State::Filling if !may_read => break,
+            let moved = match self.state {
+                State::Done => false,
+                State::Draining => self.drain()?,
                 State::Filling => {
-                    if !self.fill()? {
-                        break;
-                    }
-                    may_read = self.buffer.len() >= self.piece() && !self.source.needs_readiness();
-                    may_read |= self.source.awaited().is_none();
+                    let moved = self.fill(may_read)?;
+                    may_read = self.may_read_again();
+                    moved
                 }
+            };
+            if !moved {
+                break;
             }
         }
         if self.state != State::Draining {
@@ -119,57 +123,80 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    fn piece(&self) -> usize {
-        PIECE.min(self.sink.at_most)
+    /// Whether reading on without another poll(2) is worth it, and cannot block.
+    fn may_read_again(&self) -> bool {
+        let more = self.buffer.len() >= self.piece() || self.source.is_packets();
+        self.source.awaited().is_none() || more && !self.source.needs_readiness()
     }
 
-    /// Reads once; false where nothing is there or the source has ended.
-    fn fill(&mut self) -> Result<bool, Fault> {
-        if self.source.is_shut() {
-            return Ok(false);
+    fn piece(&self) -> usize {
+        if self.source.is_packets() {
+            return self.source.next_size();
         }
-        self.buffer.clear();
-        self.buffer.reserve_exact(self.piece());
-        match self.source.read(&mut self.buffer) {
-            Ok(0) => self.state = State::Done,
-            Ok(n) => {
-                self.taken += n as u64;
-                self.written = 0;
-                self.moved(State::Draining);
-                if let Some(crlf) = &mut self.crlf {
-                    crlf.translate(&mut self.buffer);
-                }
-                return Ok(true);
+        PIECE.min(self.sink.at_most).min(self.sink.packet.unwrap_or(PIECE))
+    }
+
+    /// Reads once, unless something whole is left from before; false where nothing came of it.
+    fn fill(&mut self, may_read: bool) -> Result<bool, Fault> {
+        let mut next = self.framing.left_over(&mut self.buffer);
+        if next == Next::Read {
+            if !may_read || self.source.is_shut() {
+                return Ok(false);
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(e) => return Err(Fault::Source(e)),
+            self.buffer.clear();
+            self.buffer.reserve_exact(self.piece());
+            let got = match self.source.read(&mut self.buffer) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                other => other.map_err(Fault::Source)?,
+            };
+            self.taken += self.buffer.len() as u64;
+            self.last_moved = Instant::now();
+            next = self.framing.take(got, &mut self.buffer);
         }
-        Ok(false)
+        match next {
+            Next::Read => {}
+            Next::Done => self.state = State::Done,
+            Next::Write => (self.written, self.state) = (0, State::Draining),
+        }
+        Ok(next != Next::Done)
     }
 
     /// Writes what the sink takes; false where it takes no more now.
     fn drain(&mut self) -> Result<bool, Fault> {
         let rest = &self.buffer[self.written..];
-        match self.sink.write(&rest[..rest.len().min(self.sink.at_most)]) {
-            Ok(n) => {
-                self.written += n;
-                self.given += n as u64;
-                let all = self.written == self.buffer.len();
-                self.moved(if all { State::Filling } else { State::Draining });
-                Ok(true)
+        let most = if self.sink.is_packets() { rest.len() } else { rest.len().min(self.sink.at_most) };
+        if most > 0 || self.sink.is_packets() {
+            match self.sink.write(&rest[..most]) {
+                Ok(n) => {
+                    self.written += n;
+                    self.given += n as u64;
+                    self.last_moved = Instant::now();
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(e) if self.sink.is_packets() && sys::is_oversized(&e) => {
+                    self.oversized += 1;
+                    self.written = self.buffer.len();
+                }
+                Err(e) if self.loses_quietly(&e) => {
+                    self.sink.lose();
+                    return Ok(true);
+                }
+                Err(e) => return Err(Fault::Sink(e)),
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe && self.sink.reader == Reader::Command => {
-                self.sink.lose();
-                Ok(true)
-            }
-            Err(e) => Err(Fault::Sink(e)),
         }
+        if self.written == self.buffer.len() {
+            self.state = State::Filling;
+        }
+        Ok(true)
     }
 
-    fn moved(&mut self, state: State) {
-        self.state = state;
-        self.last_moved = Instant::now();
+    /// Whether an error means only that nobody reads what we write, and something else tells what follows.
+    fn loses_quietly(&self, error: &io::Error) -> bool {
+        match self.sink.reader {
+            Reader::Command => error.kind() == io::ErrorKind::BrokenPipe,
+            Reader::Upstream => true,
+            Reader::Peer | Reader::Output => false,
+        }
     }
 
     /// Tells the sink that the flow is over.
@@ -194,6 +221,7 @@ impl<'a> Flow<'a> {
         match self.state {
             State::Filling if self.source.is_shut() => None,
             State::Filling => self.source.awaited().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+            State::Draining if self.sink.needs_retries() => None,
             State::Draining => self.sink.watched().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)),
             State::Done => None,
         }
@@ -213,6 +241,11 @@ impl<'a> Flow<'a> {
         self.state == State::Filling && self.source.is_shut()
     }
 
+    /// Whether it waits for a sink whose readiness nobody can tell.
+    pub fn needs_a_retry(&self) -> bool {
+        self.state == State::Draining && self.sink.needs_retries()
+    }
+
     /// The source's name, for messages.
     pub fn source_name(&self) -> &'static str {
         self.source.name()
@@ -223,56 +256,19 @@ impl<'a> Flow<'a> {
         self.sink.reader
     }
 
+    /// Whether nobody reads what it delivers any more.
+    pub fn is_lost(&self) -> bool {
+        self.sink.lost
+    }
+
     /// The sink's descriptor, whose loss is to be noticed even while there is nothing to write. The peer's is not
     /// among them: reading from it tells.
     pub fn watched(&self) -> Option<BorrowedFd<'_>> {
         self.sink.watched().filter(|_| self.sink.reader != Reader::Peer)
     }
 
-    /// Whether nobody reads what it delivers any more.
-    pub fn is_lost(&self) -> bool {
-        self.sink.lost
-    }
-
     /// Nobody reads what it delivers any more: the rest is dropped.
     pub fn lose_sink(&mut self) {
         self.sink.lose();
-    }
-}
-
-/// LF to CRLF, across the pieces of a stream.
-#[derive(Debug, Default)]
-struct Crlf {
-    after_cr: bool,
-}
-
-impl Crlf {
-    fn translate(&mut self, bytes: &mut Vec<u8>) {
-        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16);
-        for &byte in bytes.iter() {
-            if byte == b'\n' && !self.after_cr {
-                out.push(b'\r');
-            }
-            out.push(byte);
-            self.after_cr = byte == b'\r';
-        }
-        *bytes = out;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Crlf;
-
-    #[test]
-    fn crlf_holds_across_pieces() {
-        let mut crlf = Crlf::default();
-        let mut out = Vec::new();
-        for piece in ["a\nb\r", "\nc\r\n", "\n\r"] {
-            let mut bytes = piece.as_bytes().to_vec();
-            crlf.translate(&mut bytes);
-            out.extend(bytes);
-        }
-        assert_eq!(out, b"a\r\nb\r\nc\r\n\r\n\r");
     }
 }

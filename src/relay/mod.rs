@@ -1,7 +1,7 @@
 //! HOW DOES IT END: the relay moves the bytes of one conversation and ends it by the rules of `closing`.
 //! It knows descriptors, bytes, ends and times; neither what stands behind them nor who else is being served.
 //!
-//! In reading order: `end` (sources, sinks), `flow` (one direction), `closing` (the policy), `clock` (its times),
+//! In reading order: `end`, `source`, `sink`, `framing`, `flow` (one direction), `closing` (the policy), `clock` (its times),
 //! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
 //! `outcome` (what became of it).
 
@@ -10,7 +10,10 @@ pub mod closing;
 pub mod end;
 mod failing;
 pub mod flow;
+pub mod framing;
 pub mod outcome;
+pub mod sink;
+pub mod source;
 pub mod teardown;
 mod waiting;
 
@@ -72,6 +75,7 @@ pub struct Relay<'a> {
     mentioned: bool,
     look: Duration,
     unacknowledged: u64,
+    oversized: u64,
 }
 
 /// Where the conversation stands.
@@ -120,6 +124,7 @@ impl<'a> Relay<'a> {
             mentioned: false,
             look: LOOK_FIRST,
             unacknowledged: 0,
+            oversized: 0,
         }
     }
 
@@ -167,7 +172,13 @@ impl<'a> Relay<'a> {
         let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
         let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
         let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
-        Outcome { ending: self.take_ending(), closed_first: self.closed_first, sent, received }
+        Outcome {
+            ending: self.take_ending(),
+            closed_first: self.closed_first,
+            sent,
+            received,
+            oversized: self.oversized,
+        }
     }
 
     /// Moves bytes in one direction, the end of its source included.
@@ -180,8 +191,14 @@ impl<'a> Relay<'a> {
             Side::Peer => &mut self.flows.incoming,
         };
         let Some(flow) = flow.as_mut().filter(|flow| flow.state() != State::Done) else { return };
-        match flow.advance(readable) {
-            Ok(()) if flow.state() == State::Done => self.ended(side),
+        let advanced = flow.advance(readable);
+        let (oversized, done) = (flow.take_oversized(), flow.state() == State::Done);
+        if oversized > 0 {
+            self.oversized += oversized;
+            self.log.say(&Event::Oversized { count: oversized });
+        }
+        match advanced {
+            Ok(()) if done => self.ended(side),
             Ok(()) => {}
             Err(fault) => self.fault(side, fault),
         }
@@ -234,8 +251,10 @@ impl<'a> Relay<'a> {
             Action::AbortWhenAcknowledged => self.phase = Phase::Acknowledging,
             Action::FinishOutput => {
                 self.finish_output();
-                // Refused where the socket knows no keepalive; there a peer that is gone shows at once.
-                let _ = sys::probe(self.peer, PROBE_EVERY, PROBES);
+                if !self.closing.endless {
+                    // Refused where the socket knows no keepalive; there a peer that is gone shows at once.
+                    let _ = sys::probe(self.peer, PROBE_EVERY, PROBES);
+                }
             }
             Action::FinishOutputAndInput => {
                 self.finish_output();
@@ -286,7 +305,7 @@ impl<'a> Relay<'a> {
 
     fn look_at_acknowledgements(&mut self) {
         let Phase::Acknowledging = self.phase else { return };
-        if sys::unacknowledged(self.peer) > 0 {
+        if !self.closing.endless && sys::unacknowledged(self.peer) > 0 {
             self.look = (self.look * 2).min(LOOK_LONGEST);
             let heard = self.flows.incoming.as_ref().is_none_or(|flow| flow.state() == State::Done);
             // After the peer's FIN no read tells of an RST any more.
@@ -334,7 +353,7 @@ impl<'a> Relay<'a> {
             return false;
         }
         let before = std::mem::replace(&mut self.unacknowledged, sys::unacknowledged(self.peer));
-        let takes = self.unacknowledged > 0 && before != self.unacknowledged;
+        let takes = !self.closing.endless && self.unacknowledged > 0 && before != self.unacknowledged;
         if takes {
             self.ours_ended = Some(Instant::now());
         }

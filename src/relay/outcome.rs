@@ -16,6 +16,8 @@ pub struct Outcome {
     pub sent: u64,
     /// Bytes received from it.
     pub received: u64,
+    /// Datagrams that were too large to be sent.
+    pub oversized: u64,
 }
 
 /// Why a conversation is over.
@@ -31,6 +33,8 @@ pub enum Ending {
         /// Whether nothing was lost.
         clean: bool,
     },
+    /// Nobody is there: an ICMP answer to a datagram, or a unix socket without its owner.
+    Refused,
     /// The peer's RST: `ECONNRESET`, or `EPIPE` with something of ours not acknowledged.
     Reset,
     /// A bound of ours, or the network's patience, ran out.
@@ -69,6 +73,7 @@ impl Ending {
     /// What an error of the peer's socket means. `lost` says that something we sent may never have arrived.
     pub fn of_peer(error: io::Error, lost: bool) -> Self {
         match error.kind() {
+            io::ErrorKind::ConnectionRefused => Ending::Refused,
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Ending::Reset,
             io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected if lost => Ending::Reset,
             io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => Ending::Order,
@@ -82,6 +87,9 @@ impl Ending {
 
     /// Whether the peer is worth hearing out before the close: the connection stands, and nobody is in a hurry.
     pub(crate) fn tears_down(&self) -> bool {
-        !matches!(self, Ending::Abort | Ending::Reset | Ending::Unreachable(_) | Ending::TimedOut(Bound::Network))
+        !matches!(
+            self,
+            Ending::Abort | Ending::Refused | Ending::Reset | Ending::Unreachable(_) | Ending::TimedOut(Bound::Network)
+        )
     }
 }

@@ -12,6 +12,9 @@ use super::teardown::Patience;
 use super::{Phase, Relay};
 use crate::sys::{self, PollFd, PollFlags};
 
+/// Between two tries of a sink whose readiness nobody can tell.
+const RETRY: Duration = Duration::from_millis(5);
+
 /// Between two looks at a gate that is shut.
 const GATE: Duration = Duration::from_secs(1);
 
@@ -131,7 +134,8 @@ impl Relay<'_> {
         }
         let acknowledged = matches!(self.phase, Phase::Acknowledging).then(|| now + self.look);
         let gate = flows.iter().flatten().any(|flow| flow.is_shut()).then(|| now + GATE);
+        let retry = flows.iter().flatten().any(|flow| flow.needs_a_retry()).then(|| now + RETRY);
         let due = self.clock().next().map(|(at, _)| at);
-        [acknowledged, gate, due].into_iter().flatten().min()
+        [acknowledged, gate, retry, due].into_iter().flatten().min()
     }
 }

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::net::connection::Connection;
+use crate::sys;
+
 /// A range of addresses.
 pub type Net = IpNet;
 
@@ -17,6 +20,10 @@ pub struct Rules {
     pub deny: Vec<Net>,
     /// The most conversations of one address at a time.
     pub max_per_ip: Option<usize>,
+    /// With any of these two, only these users' and groups' processes (unix sockets).
+    pub allow_uid: Vec<u32>,
+    /// The groups.
+    pub allow_gid: Vec<u32>,
 }
 
 /// The rules and who is present.
@@ -33,7 +40,24 @@ impl Admission {
     }
 
     /// Admits a peer and tells how many conversations its address has now; or tells why not.
-    pub fn admit(&mut self, ip: IpAddr) -> Result<usize, &'static str> {
+    pub fn admit(&mut self, peer: &Connection) -> Result<usize, &'static str> {
+        match peer.peer.ip() {
+            Some(ip) => self.admit_address(ip),
+            None => self.admit_process(peer),
+        }
+    }
+
+    fn admit_process(&self, peer: &Connection) -> Result<usize, &'static str> {
+        let (users, groups) = (&self.rules.allow_uid, &self.rules.allow_gid);
+        let known = |who: sys::Credentials| users.contains(&who.uid) || groups.contains(&who.gid);
+        let everybody = users.is_empty() && groups.is_empty();
+        if everybody || peer.credentials.is_some_and(known) {
+            return Ok(1);
+        }
+        Err("its user and group are not allowed (--allow-uid, --allow-gid)")
+    }
+
+    fn admit_address(&mut self, ip: IpAddr) -> Result<usize, &'static str> {
         let ip = ip.to_canonical();
         if self.rules.deny.iter().any(|net| net.contains(&ip)) {
             return Err("its address is denied (--deny)");
@@ -50,8 +74,8 @@ impl Admission {
     }
 
     /// A conversation of this address is over.
-    pub fn leave(&mut self, ip: IpAddr) {
-        let ip = ip.to_canonical();
+    pub fn leave(&mut self, ip: Option<IpAddr>) {
+        let Some(ip) = ip.map(|ip| ip.to_canonical()) else { return };
         if let Some(present) = self.present.get_mut(&ip) {
             *present -= 1;
             if *present == 0 {
@@ -83,11 +107,11 @@ mod tests {
 
     fn admission(allow: &[&str], deny: &[&str], max_per_ip: Option<usize>) -> Admission {
         let nets = |words: &[&str]| words.iter().map(|w| parse_net(w).unwrap()).collect();
-        Admission::new(Rules { allow: nets(allow), deny: nets(deny), max_per_ip })
+        Admission::new(Rules { allow: nets(allow), deny: nets(deny), max_per_ip, ..Rules::default() })
     }
 
     fn admits(admission: &mut Admission, ip: &str) -> bool {
-        admission.admit(ip.parse().unwrap()).is_ok()
+        admission.admit_address(ip.parse().unwrap()).is_ok()
     }
 
     #[test]
@@ -106,11 +130,11 @@ mod tests {
     fn shares_are_given_back() {
         let mut a = admission(&[], &[], Some(2));
         let ip: IpAddr = "127.0.0.1".parse().unwrap();
-        assert_eq!(a.admit(ip), Ok(1));
-        assert_eq!(a.admit(ip), Ok(2));
-        assert!(a.admit(ip).is_err());
-        a.leave(ip);
-        assert_eq!(a.admit(ip), Ok(2));
+        assert_eq!(a.admit_address(ip), Ok(1));
+        assert_eq!(a.admit_address(ip), Ok(2));
+        assert!(a.admit_address(ip).is_err());
+        a.leave(Some(ip));
+        assert_eq!(a.admit_address(ip), Ok(2));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::signals::Signals;
 use super::stopping::{Phase, Stopping};
-use super::{Dispatch, Front, Over, deadline};
+use super::{Dispatch, Front, GivenBack, Over, deadline};
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::net::connection::Connection;
@@ -26,9 +26,9 @@ pub struct Forks<'s> {
     terms: Terms,
     signals: &'s Signals,
     grace: Duration,
-    forked: HashMap<Pid, (Arc<Child>, IpAddr)>,
-    lent: HashMap<Pid, (Lent, IpAddr)>,
-    finishing: Vec<(Lent, IpAddr)>,
+    forked: HashMap<Pid, (Arc<Child>, Option<IpAddr>)>,
+    lent: HashMap<Pid, (Lent, Option<IpAddr>)>,
+    finishing: Vec<(Lent, Option<IpAddr>)>,
     over: Vec<Over>,
 }
 
@@ -39,15 +39,18 @@ impl<'s> Forks<'s> {
         Self { terms, signals, grace, forked, lent, finishing: Vec::new(), over: Vec::new() }
     }
 
-    fn lend(&mut self, peer: Connection, number: usize) -> Result<(), (Connection, io::Error)> {
+    fn lend(&mut self, peer: Connection, number: usize) -> Result<(), GivenBack> {
         let ip = peer.peer.ip();
         match Lent::start(peer, &self.terms, number, deadline(&self.terms)) {
             Ok(lent) => match lent.pid() {
                 Some(pid) => drop(self.lent.insert(pid, (lent, ip))),
                 None => self.finishing.push((lent, ip)),
             },
-            Err((peer, e)) if Failure::is_passing(&e) => return Err((peer, io::Error::other(e.to_string()))),
-            Err((_, e)) => {
+            Err(back) if Failure::is_passing(&back.1) => {
+                return Err(Box::new((back.0, io::Error::other(back.1.to_string()))));
+            }
+            Err(back) => {
+                let e = back.1;
                 self.terms.log.say(&Event::Failure(&e.to_string()));
                 self.over.push(Over { ip, report: Report { status: Failure::status(&e), output_gone: false } });
             }
@@ -125,12 +128,7 @@ fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace
 }
 
 impl Dispatch for Forks<'_> {
-    fn dispatch(
-        &mut self,
-        peer: Connection,
-        number: usize,
-        front: &mut Front<'_>,
-    ) -> Result<(), (Connection, io::Error)> {
+    fn dispatch(&mut self, peer: Connection, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
         if self.terms.task.lends_the_socket() {
             return self.lend(peer, number);
         }
@@ -144,7 +142,7 @@ impl Dispatch for Forks<'_> {
         });
         match (child, forked) {
             (Some(child), _) => self.converse(child, peer, number, front),
-            (None, Err(e)) => Err((peer, e)),
+            (None, Err(e)) => Err(Box::new((peer, e))),
             (None, Ok(forked)) => {
                 let ip = peer.peer.ip();
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.

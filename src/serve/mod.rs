@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use self::admission::Admission;
 use self::signals::Signals;
 use self::stopping::{Phase, Stopping};
+use self::thread::Threads;
 use crate::exit::Status;
 use crate::net::connection::Connection;
 use crate::net::listen::Listener;
@@ -65,21 +66,19 @@ pub struct Front<'s> {
 #[derive(Clone, Copy, Debug)]
 pub struct Over {
     /// Whose it was.
-    pub ip: IpAddr,
+    pub ip: Option<IpAddr>,
     /// What became of it.
     pub report: Report,
 }
+
+/// A peer that cannot be served just now, and why.
+pub type GivenBack = Box<(Connection, io::Error)>;
 
 /// A way of serving many peers.
 pub trait Dispatch {
     /// Takes over an admitted peer; `number` is what a command is told of it. Gives it back, with the reason, where
     /// it cannot be served just now.
-    fn dispatch(
-        &mut self,
-        peer: Connection,
-        number: usize,
-        front: &mut Front<'_>,
-    ) -> Result<(), (Connection, io::Error)>;
+    fn dispatch(&mut self, peer: Connection, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack>;
 
     /// The conversations that have ended since the last question.
     fn ended(&mut self) -> Vec<Over>;
@@ -214,7 +213,8 @@ impl<'s> Server<'s> {
     }
 
     fn hand_over(&mut self, (peer, number): Admitted, dispatch: &mut dyn Dispatch) {
-        if let Err((peer, error)) = dispatch.dispatch(peer, number, &mut self.front) {
+        if let Err(back) = dispatch.dispatch(peer, number, &mut self.front) {
+            let (peer, error) = *back;
             self.held = Some((peer, number));
             self.rest(&error);
         }
@@ -230,14 +230,21 @@ impl<'s> Server<'s> {
 
     /// Waits for anything; the listener that somebody waits at, if peers are wanted.
     fn wait(&self, dispatch: &dyn Dispatch, accepting: bool) -> Option<usize> {
-        let own = [self.front.stopping.until(), dispatch.until(), self.pause, self.duty.first_by];
-        let listeners = if accepting { &self.front.listeners[..] } else { &[] };
+        let held = |listener: &Listener| listener.holds_somebody();
+        if let Some(at) = self.front.listeners.iter().position(held).filter(|_| accepting) {
+            return Some(at);
+        }
+        let carried = self.front.listeners.iter().filter_map(Listener::until).min();
+        let own = [self.front.stopping.until(), dispatch.until(), self.pause, self.duty.first_by, carried];
+        let wanted = |listener: &&Listener| accepting || listener.carries();
+        let listeners: Vec<&Listener> = self.front.listeners.iter().filter(wanted).collect();
         let (bells, others) = (self.front.stopping.bells(), dispatch.bells());
         let all = listeners.iter().map(AsFd::as_fd).chain(bells).chain(others);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         // ENOMEM is the only failure left: the next round tries again.
         sys::poll(&mut fds, own.into_iter().flatten().min()).ok()?;
-        fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty())
+        listeners.iter().filter(|listener| listener.carries()).for_each(|listener| listener.carry());
+        fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty()).filter(|_| accepting)
     }
 
     fn accept(&mut self, at: usize) {
@@ -261,10 +268,10 @@ impl<'s> Server<'s> {
 /// Takes the next peer, if somebody waits. One that is not admitted is closed at once, told nothing, and mentioned.
 fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Result<Option<Admitted>> {
     let Some(peer) = listener.accept()? else { return Ok(None) };
-    match admission.admit(peer.peer.ip()) {
+    match admission.admit(&peer) {
         Ok(number) => Ok(Some((peer, number))),
         Err(why) => {
-            log.say(&Event::Refused { peer: &peer.peer.to_string(), why });
+            log.say(&Event::Refused { peer: &peer.name(), why });
             Ok(None)
         }
     }
@@ -304,6 +311,28 @@ pub fn alone(peer: Connection, terms: &Terms, number: usize, deadline: Option<De
     };
     let watch = Watch { bells: vec![signals.stop()], until: None };
     session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
+}
+
+/// Hears what anybody sends, in a thread for each listener, until one of them ends or a signal comes.
+pub fn everybody(connections: Vec<Connection>, mut threads: Threads, front: &mut Front<'_>) -> io::Result<Status> {
+    for connection in connections {
+        threads.dispatch(connection, 1, front).map_err(|back| back.1)?;
+    }
+    let mut status = Status::Order;
+    while threads.under_way() > 0 {
+        threads.expect_an_end();
+        let (bells, others) = (front.stopping.bells(), threads.bells());
+        let all = bells.into_iter().chain(others);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        sys::poll(&mut fds, front.stopping.until())?;
+        drop(fds);
+        for over in threads.ended() {
+            status = if status == Status::Order { over.report.status } else { status };
+            front.stopping.ask();
+        }
+        front.stopping.heed();
+    }
+    Ok(status)
 }
 
 /// When a conversation that begins now must be over.

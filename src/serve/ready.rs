@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::exit::{Failure, Status};
+use crate::net::address::Address;
 use crate::net::listen::Listener;
 use crate::sys::{self, Manner};
 use crate::trace::reason;
@@ -40,8 +41,12 @@ impl Readiness {
                 sys::vacate(sys::stdout()).map_err(|e| cannot("--ready-fd 1", &e))?;
             }
         }
-        if let (Some(file), Some(listener)) = (&self.file, listeners.first()) {
-            replace(file, listener.local.port()).map_err(|e| cannot(&file.display().to_string(), &e))?;
+        let port = listeners.iter().find_map(|listener| match &listener.local {
+            Address::Inet(inet) => Some(inet.port()),
+            Address::Unix(_) => None,
+        });
+        if let (Some(file), Some(port)) = (&self.file, port) {
+            replace(file, port).map_err(|e| cannot(&file.display().to_string(), &e))?;
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ pub enum Hearing {
     Many,
     /// Many, in processes of their own: their ends are heard of too.
     Processes,
+    /// One, in a process of a server's: as many, but a terminal's INT and the server's TERM are one wish.
+    Forked,
 }
 
 /// The self-pipes of a process. Made anew in a forked one.
@@ -32,6 +34,7 @@ pub struct Signals {
     hangup: Option<OwnedFd>,
     child: Option<OwnedFd>,
     last: Arc<AtomicUsize>,
+    hearing: Hearing,
     registered: Mutex<Registered>,
 }
 
@@ -55,13 +58,13 @@ impl Signals {
         let hangup = if hearing == Hearing::One { None } else { self_pipe(&[SIGHUP], None, &mut ids)? };
         let child = if hearing == Hearing::Processes { self_pipe(&[SIGCHLD], None, &mut ids)? } else { None };
         let registered = Mutex::new(Registered { ids, escalated: false });
-        Ok(Self { stop, kill, kill_ring, hangup, child, last, registered })
+        Ok(Self { stop, kill, kill_ring, hangup, child, last, hearing, registered })
     }
 
     /// The same for a conversation in a process that was forked from this one: the parent's handlers are let go.
     pub fn renewed(&self) -> io::Result<Self> {
         self.unregister();
-        Self::new(Hearing::Many)
+        Self::new(Hearing::Forked)
     }
 
     /// Readable for ever after the first signal to stop.
@@ -110,13 +113,15 @@ impl Signals {
         if std::mem::replace(&mut registered.escalated, true) {
             return;
         }
-        for signal in [SIGINT, SIGTERM].into_iter().filter(|&signal| !process::is_ignored(signal)) {
+        let forked = self.hearing == Hearing::Forked;
+        let counts = |signal: &i32| !process::is_ignored(*signal) && (!forked || self.received() == Some(*signal));
+        for signal in [SIGINT, SIGTERM].into_iter().filter(counts) {
             // Without it a second signal is no more than the first; the grace still ends.
             let ring = sys::duplicate(self.kill_ring.as_fd());
             registered.ids.extend(ring.and_then(|ring| low_level::pipe::register(signal, ring)));
         }
         drop(registered);
-        if sys::waiting(self.stop()).is_some_and(|bytes| bytes > 1) {
+        if !forked && sys::waiting(self.stop()).is_some_and(|bytes| bytes > 1) {
             self.ring_kill();
         }
     }

@@ -1,10 +1,9 @@
 //! One conversation at a time; the others wait in the backlog, and the first that waits is mentioned.
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::stopping::Phase;
-use super::{Dispatch, Front, Over, deadline};
+use super::{Dispatch, Front, GivenBack, Over, deadline};
 use crate::net::connection::Connection;
 use crate::net::listen::Listener;
 use crate::session::{self, Attention, Call, Terms, Watch};
@@ -27,34 +26,34 @@ impl<'t> Single<'t> {
 }
 
 impl Dispatch for Single<'_> {
-    fn dispatch(
-        &mut self,
-        peer: Connection,
-        number: usize,
-        front: &mut Front<'_>,
-    ) -> Result<(), (Connection, io::Error)> {
+    fn dispatch(&mut self, peer: Connection, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
         let Front { listeners, stopping } = front;
         let (terms, mentioned) = (self.terms, &mut self.mentioned);
         let mut bells = stopping.bells();
-        if !*mentioned {
-            bells.extend(listeners.iter().map(AsFd::as_fd));
-        }
+        let wanted = listeners.iter().filter(|listener| !*mentioned || listener.carries());
+        bells.extend(wanted.map(AsFd::as_fd));
         let ip = peer.peer.ip();
         let mut attention = Attention {
             watch: Watch { bells, until: None },
             answer: &mut |watch| {
                 let phase = stopping.heed();
-                let waits = |listener: &Listener| !sys::ready(listener.as_fd(), PollFlags::IN).is_empty();
+                listeners.iter().for_each(Listener::carry);
+                let waits = |listener: &Listener| {
+                    let reads = !listener.carries() && !sys::ready(listener.as_fd(), PollFlags::IN).is_empty();
+                    reads || listener.holds_somebody()
+                };
                 if phase != Phase::Serving {
                     listeners.iter().for_each(Listener::refuse);
                 } else if !*mentioned && listeners.iter().any(waits) {
                     *mentioned = true;
                     terms.log.say(&Event::PeerWaiting);
                 }
-                (watch.bells, watch.until) = (stopping.bells(), stopping.until());
-                if !*mentioned && phase == Phase::Serving {
-                    watch.bells.extend(listeners.iter().map(AsFd::as_fd));
-                }
+                let carried = listeners.iter().filter_map(Listener::until).min();
+                let until = [stopping.until(), carried].into_iter().flatten().min();
+                (watch.bells, watch.until) = (stopping.bells(), until);
+                let mentions = !*mentioned && phase == Phase::Serving;
+                let wanted = listeners.iter().filter(|listener| mentions || listener.carries());
+                watch.bells.extend(wanted.map(AsFd::as_fd));
                 if phase == Phase::AtOnce { Call::End } else { Call::GoOn }
             },
         };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Dispatch, Front, Over, deadline};
+use super::{Dispatch, Front, GivenBack, Over, deadline};
 use crate::exit::Status;
 use crate::net::connection::Connection;
 use crate::session::{self, Attention, Call, Report, Terms, Watch};
@@ -58,13 +58,13 @@ impl Threads {
 }
 
 impl Dispatch for Threads {
-    fn dispatch(&mut self, peer: Connection, number: usize, _: &mut Front<'_>) -> Result<(), (Connection, io::Error)> {
+    fn dispatch(&mut self, peer: Connection, number: usize, _: &mut Front<'_>) -> Result<(), GivenBack> {
         let mut desk = self.shared.desk();
         if desk.waiting <= desk.jobs.len() {
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || shared.work());
             if let Err(e) = thread {
-                return Err((peer, e));
+                return Err(Box::new((peer, e)));
             }
         }
         desk.jobs.push_back((peer, number));

@@ -2,6 +2,7 @@
 //! the socket then, so that unread input never destroys the answer. One step at a time, so that a process can see to
 //! one or to many.
 
+use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -42,17 +43,22 @@ impl Lent {
         terms: &Terms,
         number: usize,
         deadline: Option<Deadline>,
-    ) -> Result<Self, (Connection, anyhow::Error)> {
-        let log = terms.log.about(&peer.peer.to_string());
-        let state = match handler::wire(&terms.task, &peer, terms.closing, number, &terms.roster, &log) {
+    ) -> Result<Self, Box<(Connection, anyhow::Error)>> {
+        let log = terms.log.about(&peer.name());
+        let state = match handler::wire(
+            &terms.task,
+            &peer,
+            &OnceCell::new(),
+            &terms.circumstances(number, deadline, &[], &log),
+        ) {
             Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms.command_grace)),
             Ok(Wiring::Flows { .. }) => {
                 let e = Failure::error(Status::Failure, "cannot lend the socket: the handler does not take it");
-                return Err((peer, e));
+                return Err(Box::new((peer, e)));
             }
-            Err(e) => return Err((peer, e)),
+            Err(e) => return Err(Box::new((peer, e))),
         };
-        log.say(&Event::Opened { local: &peer.local.to_string(), accepted: peer.accepted });
+        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
         Ok(Self { peer, log, started, asked, state, ended: None, verdict: Verdict::InOrder })
@@ -113,7 +119,7 @@ impl Lent {
         let (how, status) = match (self.verdict, self.ended) {
             (Verdict::TimedOut, _) => {
                 let ending = Ending::TimedOut(Bound::Deadline(self.asked));
-                if let Some(sentence) = super::failure(&ending, &self.peer.peer.to_string()) {
+                if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
                     self.log.say(&Event::Failure(&sentence));
                 }
                 (super::words(&ending), Status::TimedOut)

@@ -316,3 +316,20 @@ pub fn is_not_a_program(error: &io::Error) -> bool {
 pub fn is_executable(file: &CStr) -> io::Result<()> {
     Ok(rustix::fs::access(file, rustix::fs::Access::EXEC_OK)?)
 }
+
+/// The number of a user, given by name or as a number (getpwnam(3)); None where there is no such user. The caller has
+/// one thread only.
+pub fn user(name: &str) -> Option<u32> {
+    let text = CString::new(name).ok()?;
+    // SAFETY: the entry is read before any other call could change it; nobody else calls in a process of one thread.
+    let entry = unsafe { libc::getpwnam(text.as_ptr()).as_ref().map(|entry| entry.pw_uid) };
+    entry.or_else(|| name.parse().ok())
+}
+
+/// The number of a group, given by name or as a number (getgrnam(3)); as [`user`].
+pub fn group(name: &str) -> Option<u32> {
+    let text = CString::new(name).ok()?;
+    // SAFETY: as in `user`.
+    let entry = unsafe { libc::getgrnam(text.as_ptr()).as_ref().map(|entry| entry.gr_gid) };
+    entry.or_else(|| name.parse().ok())
+}

@@ -1,0 +1,236 @@
+//! The six roles, two for each family of transports: what each takes besides the groups that it shares.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::groups::{
+    EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, SAYING, SayArgs, WHAT_FOR, WHERE, WhatArgs, time,
+};
+use crate::net::options::Group;
+use crate::net::transport::UnixType;
+
+/// `fincat listen`.
+#[derive(Debug, Args)]
+#[command(override_usage = "fincat listen [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]")]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct Listen {
+    /// [HOST] PORT, HOST:PORT or [V6]:PORT; every address of the machine without HOST, any free port for 0
+    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
+    pub place: Vec<String>,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// Share the port with other listeners that ask for it too
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub reuse_port: bool,
+    /// Length of the queue of those who wait
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), help_heading = WHERE, hide_short_help = true)]
+    pub backlog: Option<i32>,
+    /// How long to wait for the first peer
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE, hide_short_help = true)]
+    pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub many: ManyArgs,
+    #[command(flatten)]
+    pub what: WhatArgs,
+    #[command(flatten)]
+    pub ends: EndArgs,
+    #[command(flatten)]
+    pub says: SayArgs,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+    /// Write the bound port to FILE, by atomic rename
+    #[arg(long, value_name = "FILE", help_heading = SAYING, hide_short_help = true)]
+    pub port_file: Option<PathBuf>,
+}
+
+/// `fincat connect`.
+#[derive(Debug, Args)]
+#[command(override_usage = "fincat connect [OPTIONS] HOST PORT [-- COMMAND [ARG]...]")]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct Connect {
+    /// HOST PORT, HOST:PORT or [V6]:PORT: a name or an address, and a port or a service
+    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
+    pub place: Vec<String>,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// Come from this address
+    #[arg(short, long, value_name = "ADDR", help_heading = WHERE, hide_short_help = true)]
+    pub source: Option<IpAddr>,
+    /// Come from this port
+    #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = WHERE, hide_short_help = true)]
+    pub source_port: Option<u16>,
+    /// Bound over resolving the name and connecting
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
+    pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub what: WhatArgs,
+    #[command(flatten)]
+    pub ends: EndArgs,
+    #[command(flatten)]
+    pub says: SayArgs,
+}
+
+/// `fincat udp listen`.
+#[derive(Debug, Args)]
+#[command(override_usage = "fincat udp listen [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]")]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct UdpListen {
+    /// [HOST] PORT, HOST:PORT or [V6]:PORT; every address of the machine without HOST, any free port for 0
+    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
+    pub place: Vec<String>,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// Share the port with other listeners that ask for it too
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub reuse_port: bool,
+    /// Allow sending to a broadcast address
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub broadcast: bool,
+    /// How many routers a datagram may pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255), help_heading = WHERE, hide_short_help = true)]
+    pub ttl: Option<u32>,
+    /// Join this multicast group, on interface IF if given (repeatable)
+    #[arg(long, value_name = "GROUP[%IF]", value_parser = Group::parse, help_heading = WHERE, hide_short_help = true)]
+    pub multicast: Vec<Group>,
+    /// How long to wait for the first peer
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE, hide_short_help = true)]
+    pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub many: ManyArgs,
+    #[command(flatten)]
+    pub what: WhatArgs,
+    /// Give each datagram to a fresh handler; what it says is the answer
+    #[arg(long, help_heading = WHAT_FOR)]
+    pub per_datagram: bool,
+    #[command(flatten)]
+    pub letters: LetterArgs,
+    #[command(flatten)]
+    pub ends: EndArgs,
+    #[command(flatten)]
+    pub says: SayArgs,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+    /// Write the bound port to FILE, by atomic rename
+    #[arg(long, value_name = "FILE", help_heading = SAYING, hide_short_help = true)]
+    pub port_file: Option<PathBuf>,
+}
+
+/// `fincat udp connect`.
+#[derive(Debug, Args)]
+#[command(override_usage = "fincat udp connect [OPTIONS] HOST PORT [-- COMMAND [ARG]...]")]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct UdpConnect {
+    /// HOST PORT, HOST:PORT or [V6]:PORT: a name or an address, and a port or a service
+    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
+    pub place: Vec<String>,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// Come from this address
+    #[arg(short, long, value_name = "ADDR", help_heading = WHERE, hide_short_help = true)]
+    pub source: Option<IpAddr>,
+    /// Come from this port
+    #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = WHERE, hide_short_help = true)]
+    pub source_port: Option<u16>,
+    /// Allow sending to a broadcast address
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub broadcast: bool,
+    /// How many routers a datagram may pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255), help_heading = WHERE, hide_short_help = true)]
+    pub ttl: Option<u32>,
+    /// Bound over resolving the name and connecting
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
+    pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub what: WhatArgs,
+    #[command(flatten)]
+    pub letters: LetterArgs,
+    #[command(flatten)]
+    pub ends: EndArgs,
+    #[command(flatten)]
+    pub says: SayArgs,
+}
+
+/// `fincat unix listen`.
+#[derive(Debug, Args)]
+#[command(override_usage = "fincat unix listen [OPTIONS] PATH [-- COMMAND [ARG]...]")]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct UnixListen {
+    /// A path, or @name for an abstract one
+    #[arg(value_name = "PATH", help_heading = WHERE, hide_short_help = true)]
+    pub path: Option<OsString>,
+    /// stream, dgram or seqpacket
+    #[arg(long = "type", value_name = "TYPE", value_parser = unix_type(), hide_possible_values = true, help_heading = WHERE)]
+    pub kind: Option<UnixType>,
+    /// Permissions of the path, in octal, before anyone can connect
+    #[arg(long, value_name = "MODE", value_parser = mode, help_heading = WHERE, hide_short_help = true)]
+    pub mode: Option<u32>,
+    /// Owner of the path, USER or USER:GROUP
+    #[arg(long, value_name = "OWNER", help_heading = WHERE, hide_short_help = true)]
+    pub owner: Option<String>,
+    /// Admit only processes of this user, and others allowed (repeatable)
+    #[arg(long, value_name = "USER", help_heading = HOW_MANY, hide_short_help = true)]
+    pub allow_uid: Vec<String>,
+    /// Admit only processes of this group, and others allowed (repeatable)
+    #[arg(long, value_name = "GROUP", help_heading = HOW_MANY, hide_short_help = true)]
+    pub allow_gid: Vec<String>,
+    /// Length of the queue of those who wait
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), help_heading = WHERE, hide_short_help = true)]
+    pub backlog: Option<i32>,
+    /// How long to wait for the first peer
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE, hide_short_help = true)]
+    pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub many: ManyArgs,
+    #[command(flatten)]
+    pub what: WhatArgs,
+    /// Give each datagram to a fresh handler; what it says is the answer
+    #[arg(long, help_heading = WHAT_FOR)]
+    pub per_datagram: bool,
+    #[command(flatten)]
+    pub letters: LetterArgs,
+    #[command(flatten)]
+    pub ends: EndArgs,
+    #[command(flatten)]
+    pub says: SayArgs,
+    #[command(flatten)]
+    pub ready: ReadyArgs,
+}
+
+/// `fincat unix connect`.
+#[derive(Debug, Args)]
+#[command(override_usage = "fincat unix connect [OPTIONS] PATH [-- COMMAND [ARG]...]")]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct UnixConnect {
+    /// A path, or @name for an abstract one
+    #[arg(value_name = "PATH", help_heading = WHERE, hide_short_help = true)]
+    pub path: Option<OsString>,
+    /// stream, dgram or seqpacket
+    #[arg(long = "type", value_name = "TYPE", value_parser = unix_type(), hide_possible_values = true, help_heading = WHERE)]
+    pub kind: Option<UnixType>,
+    /// Bound over resolving the name and connecting
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
+    pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub what: WhatArgs,
+    #[command(flatten)]
+    pub letters: LetterArgs,
+    #[command(flatten)]
+    pub ends: EndArgs,
+    #[command(flatten)]
+    pub says: SayArgs,
+}
+
+fn unix_type() -> impl TypedValueParser<Value = UnixType> {
+    PossibleValuesParser::new(UnixType::WORDS).try_map(|word| word.parse())
+}
+
+/// Reads permissions: octal, nothing beyond read, write and execute.
+fn mode(word: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(word, 8).ok().filter(|mode| *mode <= 0o777 && !word.starts_with('+'));
+    mode.ok_or_else(|| "not permissions: write them in octal, such as 0600".into())
+}

@@ -1,0 +1,81 @@
+//! Forwarding: each conversation is joined to another peer, of any transport, end to end. It connects and wires; what
+//! an end on one side means for the other is the relay's, as everywhere.
+
+use std::cell::OnceCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::{Partner, Wiring};
+use crate::exit::{Failure, Status};
+use crate::net::connection::Connection;
+use crate::net::dial::{self, Undialed};
+use crate::net::endpoint::Endpoint;
+use crate::net::options::Dialing;
+use crate::net::resolve::Resolving;
+use crate::relay::Flows;
+use crate::relay::closing::{Closing, Input};
+use crate::sys;
+use crate::trace::reason;
+
+/// Silence after which one who has an end takes one who has none for finished.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Where to forward to.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// The other peer.
+    pub to: Endpoint,
+    /// How its name is resolved.
+    pub resolving: Resolving,
+    /// How long it may take to get there.
+    pub within: Option<Duration>,
+}
+
+impl Forward {
+    /// Connects to the other peer, kept in `upstream`, and joins the two.
+    pub(super) fn wire<'a>(
+        &'a self,
+        partner: Partner<'a>,
+        closing: Closing,
+        upstream: &'a OnceCell<Connection>,
+        until: Option<Instant>,
+        stop: &[BorrowedFd<'_>],
+    ) -> Result<Wiring<'a>> {
+        let within = self.within.and_then(|within| Instant::now().checked_add(within));
+        let until = [until, within].into_iter().flatten().min();
+        let dialed = dial::dial(&self.to, self.resolving, &Dialing::default(), until, stop);
+        let dialed = dialed.map_err(|why| self.unreached(why))?;
+        let other = upstream.get_or_init(|| dialed);
+        for socket in [partner.peer.as_fd(), other.as_fd()] {
+            // Refused where the socket knows no keepalive; there a peer that is gone shows by itself.
+            let _ = sys::keep_alive(socket);
+        }
+        let (here, there) = (partner.peer.transport.has_ends(), other.transport.has_ends());
+        let closing = Closing {
+            input_quit_after: (!there).then_some(SILENCE),
+            quit_after: closing.quit_after.or((!here).then_some(SILENCE)),
+            ..closing
+        };
+        let outgoing = Some(partner.speak(other.source().named("the upstream")));
+        let incoming = Some(partner.hear(other.sink().upstream()));
+        Ok(Wiring::flows(Flows { outgoing, incoming }, closing, Input::Finite))
+    }
+
+    fn unreached(&self, why: Undialed) -> anyhow::Error {
+        let timed_out = |e: &io::Error| e.kind() == io::ErrorKind::TimedOut;
+        let (status, why) = match why {
+            Undialed::Stopped => (Status::Failure, "stopped".to_owned()),
+            Undialed::Unresolved(e) if timed_out(&e) => (Status::TimedOut, "timed out resolving the name".into()),
+            Undialed::Unresolved(e) => (Status::Unresolved, reason(&e)),
+            Undialed::Source(_, e) => (Status::CannotBind, reason(&e)),
+            Undialed::Tried(tried) => {
+                let reasons: Vec<_> = tried.iter().map(|(to, e)| format!("{to} {}", reason(e))).collect();
+                (Status::Refused, reasons.join(", "))
+            }
+        };
+        Failure::error(status, format!("cannot forward to {}: {why}", self.to))
+    }
+}

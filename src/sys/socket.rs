@@ -1,0 +1,99 @@
+//! What only sockets can: half-close, keepalive, abort, and what the kernel knows of a connection. It opens none.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, sockopt};
+
+use super::{PollFlags, ready};
+
+/// Half-closes a socket: shutdown(2) with `SHUT_WR`. A peer that is gone already is no error.
+pub fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
+    match rustix::net::shutdown(socket, Shutdown::Write) {
+        Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Starts keepalive probes (tcp(7)): the first after `every` of silence, then one `every`, `count` unanswered ones fail.
+pub fn probe(socket: BorrowedFd<'_>, every: Duration, count: u32) -> io::Result<()> {
+    sockopt::set_tcp_keepidle(socket, every)?;
+    sockopt::set_tcp_keepintvl(socket, every)?;
+    sockopt::set_tcp_keepcnt(socket, count)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    Ok(())
+}
+
+/// Turns keepalive on (tcp(7)): a peer that does not answer for two minutes is gone.
+pub fn keep_alive(socket: BorrowedFd<'_>) -> io::Result<()> {
+    sockopt::set_tcp_keepidle(socket, Duration::from_secs(60))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepcnt(socket, 6)?;
+    Ok(sockopt::set_socket_keepalive(socket, true)?)
+}
+
+/// Makes the last close of a socket an abort: RST instead of FIN (socket(7), `SO_LINGER` of 0).
+pub fn abort_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
+}
+
+/// Takes the error that waits on a socket (`SO_ERROR`), if there is one.
+pub fn take_error(socket: BorrowedFd<'_>) -> Option<io::Error> {
+    match sockopt::socket_error(socket) {
+        Ok(Ok(())) => None,
+        Ok(Err(e)) | Err(e) => Some(e.into()),
+    }
+}
+
+/// Bytes sent but not acknowledged by the peer's kernel (`SIOCOUTQ`); our FIN counts as one. 0 where nobody counts.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> u64 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, for which there is room.
+    let r = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if r == -1 { 0 } else { u64::try_from(bytes).unwrap_or(0) }
+}
+
+/// Whether the other end of a connected socket has ended or is gone (`POLLRDHUP`, `POLLHUP`).
+pub fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
+    ready(socket, PollFlags::RDHUP).intersects(PollFlags::RDHUP | PollFlags::HUP)
+}
+
+/// Who is at the other end of a unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The process.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// Who connected, or listened, at the other end of a unix socket (`SO_PEERCRED`); None where nobody is known.
+pub fn peer_credentials(socket: BorrowedFd<'_>) -> Option<Credentials> {
+    let who = sockopt::socket_peercred(socket).ok()?;
+    Some(Credentials { pid: who.pid.as_raw_nonzero().get(), uid: who.uid.as_raw(), gid: who.gid.as_raw() })
+}
+
+/// Payload bytes of a TCP connection so far, as the kernel counts them: sent (once each) and received.
+/// None where `TCP_INFO` does not tell (another family, a kernel before 4.19).
+pub fn tcp_bytes(socket: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    const RECEIVED: usize = 128;
+    const SENT: usize = 200;
+    const RESENT: usize = 208;
+    let mut info = [0u8; 256];
+    let mut len = libc::socklen_t::try_from(info.len()).ok()?;
+    // SAFETY: the kernel writes at most `len` bytes into the array and says how many.
+    let r = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
+    };
+    let at = |i: usize| Some(u64::from_ne_bytes(info.get(i..i + 8)?.try_into().ok()?));
+    if r == -1 || (len as usize) < RESENT + 8 {
+        return None;
+    }
+    // The peer's FIN counts as a byte received: the states after it are TIME-WAIT, CLOSE, CLOSE-WAIT, LAST-ACK, CLOSING.
+    let fin = u64::from(matches!(info[0], 6..=9 | 11));
+    Some((at(SENT)?.saturating_sub(at(RESENT)?), at(RECEIVED)?.saturating_sub(fin)))
+}
