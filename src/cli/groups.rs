@@ -98,8 +98,9 @@ pub struct WhatArgs {
     /// Send FILE, half-close, hear the peer out
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub send_file: Option<PathBuf>,
-    /// Forward to tcp:HOST:PORT, udp:HOST:PORT, unix:PATH, unix-dgram:PATH or
-    /// unix-seqpacket:PATH; tcp: and, for a path, unix: may be left out
+    /// Forward to tcp:HOST:PORT, udp:HOST:PORT, unix:PATH ...
+    ///
+    /// Also unix-dgram:PATH and unix-seqpacket:PATH; tcp: and, for a path, unix: may be left out.
     #[arg(long, value_name = "ENDPOINT", value_parser = endpoint())]
     pub to: Option<Endpoint>,
     /// Send each LF of standard input as CRLF
@@ -161,13 +162,13 @@ pub struct LetterArgs {
     #[arg(long, hide_short_help = true)]
     pub lines: bool,
     /// The most bytes of a datagram that is sent; 1472 for udp by default
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65507))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65507), hide_short_help = true)]
     pub size: Option<u32>,
     /// End after N datagrams received
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = HOW_DOES_IT_END)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = HOW_DOES_IT_END, hide_short_help = true)]
     pub datagrams: Option<u64>,
     /// An empty datagram is the end; one is sent at our own
-    #[arg(long, help_heading = HOW_DOES_IT_END)]
+    #[arg(long, help_heading = HOW_DOES_IT_END, hide_short_help = true)]
     pub eof_datagram: bool,
 }
 

@@ -146,6 +146,40 @@ fn a_reset_destroys_nothing_that_arrived(case: Case) {
     assert!(exit.stderr.contains("reset"), "{exit}");
 }
 
+matrix!(every: a_reset_is_an_error_whatever_it_is_for);
+
+/// RST to what is built in, which has neither standard input nor standard output.
+fn a_reset_is_an_error_whatever_it_is_for(case: Case) {
+    for (handler, greeting) in [(&["--echo"][..], "x"), (&["--discard"], ""), (&["--send", "x"], "x")] {
+        let (mut tool, peer) = case.pair(Stdin::Null, handler);
+        peer.write("x");
+        assert_eq!(peer.read(greeting.len()), greeting.as_bytes());
+        peer.reset();
+        let exit = tool.wait().expect(case.status(7));
+        assert!(exit.stderr.contains("reset"), "{exit}");
+    }
+}
+
+matrix!(one_shot: a_reset_is_no_answer, a_reset_ends_an_endless_input);
+
+/// Our input has ended and is acknowledged; what comes instead of the answer is RST.
+fn a_reset_is_no_answer(case: Case) {
+    let (mut tool, peer) = case.pair(Stdin::Bytes(b"question".to_vec()), &[]);
+    assert_eq!(peer.read_to_end(), b"question");
+    peer.reset();
+    let exit = tool.wait().expect(7);
+    assert!(exit.stderr.contains("reset"), "{exit}");
+}
+
+/// RST while we are sending as fast as we can: EPIPE, SIGPIPE and ECONNRESET are all the same to us.
+fn a_reset_ends_an_endless_input(case: Case) {
+    let (mut tool, peer) = case.pair(Stdin::Endless(b"y\n".to_vec()), &[]);
+    peer.read(1 << 20);
+    peer.reset();
+    let exit = tool.wait().expect(7);
+    assert!(exit.stderr.contains("reset"), "{exit}");
+}
+
 /// A server's failures are the conversation's, not its own: the next peer is served as if nothing
 /// had happened.
 fn a_server_outlives_a_reset(case: Case) {

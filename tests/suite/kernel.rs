@@ -103,6 +103,13 @@ impl Stranger {
         Self { pid, ended: pidfd_open(number, PidfdFlags::empty()).ok() }
     }
 
+    /// Sends it a signal; that it may be gone is no failure.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.ended {
+            let _ = pidfd_send_signal(process, signal);
+        }
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait_gone(&self) {
@@ -121,10 +128,7 @@ impl Stranger {
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        if let Some(process) = &self.ended {
-            // It may well be gone.
-            let _ = pidfd_send_signal(process, Signal::KILL);
-        }
+        self.signal(Signal::KILL);
     }
 }
 

@@ -101,11 +101,13 @@ matrix!(served: every_peer_gets_the_whole_file);
 
 /// Known before anybody has come.
 #[test]
-fn a_missing_file_is_named() {
+fn what_cannot_be_sent_is_named() {
     for command in [&["listen", "127.0.0.1", "0"], &["connect", "127.0.0.1", "9"]] {
-        let exit = Tool::run([&command[..], &["--send-file", "/nonexistent/file"]].concat()).expect(1);
-        let named = exit.stderr.starts_with("fincat: cannot ") && exit.stderr.contains("/nonexistent/file");
-        assert!(named && exit.stderr.lines().count() == 1, "{exit}");
+        for path in ["/nonexistent/file", "/proc"] {
+            let exit = Tool::run([&command[..], &["--send-file", path]].concat()).expect(1);
+            let named = exit.stderr.starts_with("fincat: cannot ") && exit.stderr.contains(path);
+            assert!(named && exit.stderr.lines().count() == 1, "{exit}");
+        }
     }
 }
 

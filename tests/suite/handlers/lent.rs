@@ -44,12 +44,13 @@ fn the_socket_is_blocking_while_it_is_lent(case: Case) {
     assert_eq!(peer.read(2), b"0\n");
     peer.write("go\n");
     assert_eq!(peer.read_to_end(), b"0\n");
+    drop(peer);
     tool.wait().expect(0);
 }
 
 /// The client half-closes, and the answer takes its time.
 fn an_answer_comes_long_after_the_peers_end(case: Case) {
-    let line = "cat >/dev/null; sleep 2; echo answer";
+    let line = "cat >/dev/null; sleep 1; echo answer";
     let (mut tool, peer) = case.pair(Stdin::Null, &["--sh", line]);
     let sending = peer.send(pattern(MUCH, 12));
     sending.done().expect("the command reads everything");
@@ -70,8 +71,9 @@ fn sort_answers_at_the_peers_end(case: Case) {
 /// Closing a socket with unread bytes in it sends RST, which destroys what is still on its way. The
 /// client says all it has before it listens.
 fn an_answer_outlives_what_the_command_left_unread(case: Case) {
+    let much = pattern(2 * MUCH, 13);
     let (mut tool, peer) = case.pair(Stdin::Null, &["--", "head", "-c", "100000", "/dev/zero"]);
-    let sending = peer.send(pattern(2 * MUCH, 13));
+    let sending = peer.send(much);
     sending.done().expect("what nobody reads is taken all the same");
     peer.shutdown();
     let (answer, ending) = peer.hear_out();
@@ -102,6 +104,7 @@ fn the_end_is_the_commands_own(case: Case) {
 fn words_stay_words(case: Case) {
     let (mut tool, peer) = case.pair(Stdin::Null, &["--", "printf", "%s|", "a  b", "$HOME", "*", "", "--", "-k"]);
     assert_eq!(peer.read_to_end(), b"a  b|$HOME|*||--|-k|");
+    drop(peer);
     tool.wait().expect(0);
 }
 
@@ -110,6 +113,7 @@ fn a_line_is_for_the_shell(case: Case) {
     for flag in ["-c", "--sh"] {
         let (mut tool, peer) = case.pair(Stdin::Null, &[flag, "echo $((6 * 7)) | tr 4 x"]);
         assert_eq!(peer.read_to_end(), b"x2\n", "{flag}");
+        drop(peer);
         tool.wait().expect(0);
     }
 }

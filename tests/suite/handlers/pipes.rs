@@ -55,7 +55,7 @@ fn the_peers_end_is_passed_on_at_once(case: Case) {
 
 /// The same, when the answer takes its time.
 fn an_answer_comes_long_after_the_peers_end(case: Case) {
-    let line = "cat >/dev/null; sleep 2; echo answer";
+    let line = "cat >/dev/null; sleep 1; echo answer";
     let (mut tool, peer) = case.pair(Stdin::Null, &["--pipes", "--sh", line]);
     let sending = peer.send(pattern(MUCH, 22));
     sending.done().expect("the command reads everything");
@@ -80,8 +80,9 @@ fn a_command_that_reads_no_more_is_heard_out(case: Case) {
 
 /// A command that ends without having read: the client hears all of the answer, then a FIN.
 fn an_answer_outlives_what_the_command_left_unread(case: Case) {
+    let much = pattern(2 * MUCH, 24);
     let (mut tool, peer) = case.pair(Stdin::Null, &["--pipes", "--", "head", "-c", "100000", "/dev/zero"]);
-    let sending = peer.send(pattern(2 * MUCH, 24));
+    let sending = peer.send(much);
     sending.done().expect("what nobody reads is taken all the same");
     peer.shutdown();
     let (answer, ending) = peer.hear_out();
