@@ -140,6 +140,8 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     nonsense::refuse(&asked)?;
     let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
     let transport = waiting.endpoint.transport;
+    // To a forwarder it is the way on that must not take too long.
+    let first_within = waiting.within.filter(|_| waiting.what.to.is_none());
     let Waiting { endpoint, resolving, mut options, owner, within, many, what, letters, ends, says, .. } = waiting;
     let hearing = match (keep, mode) {
         (Keep::One, _) => Output::Closing,
@@ -163,7 +165,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         resolving,
         options,
         owner,
-        first_within: within,
+        first_within,
         mode,
         keep,
         most: many.max_connections.map_or(MOST, |n| n as usize),

@@ -12,6 +12,7 @@ use anyhow::Result;
 use crate::cli::{self, Typed};
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
+use crate::handler::reach;
 use crate::net::dial::{self, Undialed};
 use crate::net::endpoint::Endpoint;
 use crate::net::listen::{self, Listener, Unbound};
@@ -122,74 +123,13 @@ fn connect(plan: ConnectPlan) -> Result<Status> {
     let report = match dial::dial(&plan.endpoint, plan.resolving, &plan.options, until, &[signals.stop()]) {
         Ok(peer) => serve::alone(peer, &terms, 1, deadline, &signals),
         Err(Undialed::Stopped) => return Ok(stopped(&signals)),
-        Err(why) => return Err(undialed(&plan.endpoint, &why, within, deadline)),
+        Err(why) => {
+            let option = if within.map(|w| w.at) == deadline.map(|d| d.at) { "--deadline" } else { "-w" };
+            let bound = within.map(|within| (within.asked, option));
+            return Err(reach::failure("connect to", &plan.endpoint, &why, bound));
+        }
     };
     Ok(signals.received().map_or(report.status, Status::Signal))
-}
-
-fn undialed(
-    endpoint: &Endpoint,
-    why: &Undialed,
-    within: Option<Deadline>,
-    deadline: Option<Deadline>,
-) -> anyhow::Error {
-    let option = if within.map(|w| w.at) == deadline.map(|d| d.at) { "--deadline" } else { "-w" };
-    let bound = within.map(|within| format!("after {}", span(within.asked))).unwrap_or_default();
-    match why {
-        Undialed::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => {
-            let sentence = format!("cannot connect to {endpoint}: timed out {bound} resolving the name ({option})");
-            Failure::error(Status::TimedOut, sentence)
-        }
-        Undialed::Unresolved(e) => unresolved(endpoint, e),
-        Undialed::Source(source, e) => {
-            Failure::error(Status::CannotBind, format!("cannot come from {source}: {}", reason(e)))
-        }
-        Undialed::Stopped => Failure::error(Status::Failure, "cannot connect: stopped"),
-        Undialed::Tried(tried) => {
-            let told = |e: &io::Error| match e.kind() {
-                io::ErrorKind::TimedOut if within.is_some() => format!("timed out {bound} ({option})"),
-                _ => reason(e),
-            };
-            let status = tried.iter().map(|(_, e)| status_of(e)).min_by_key(|status| rank(*status));
-            let reasons = match &tried[..] {
-                [(_, e)] if endpoint.host().is_none_or(is_address) => told(e),
-                tried => tried.iter().map(|(to, e)| format!("{to} {}", told(e))).collect::<Vec<_>>().join(", "),
-            };
-            Failure::error(status.unwrap_or(Status::Failure), format!("cannot connect to {endpoint}: {reasons}"))
-        }
-    }
-}
-
-fn is_address(host: &str) -> bool {
-    host.parse::<std::net::IpAddr>().is_ok()
-}
-
-fn unresolved(endpoint: &Endpoint, error: &io::Error) -> anyhow::Error {
-    let host = endpoint.host().unwrap_or_default();
-    Failure::error(Status::Unresolved, format!("cannot resolve {host}: {}", reason(error)))
-}
-
-fn status_of(error: &io::Error) -> Status {
-    use io::ErrorKind as K;
-    match error.kind() {
-        K::ConnectionRefused => Status::Refused,
-        K::TimedOut => Status::TimedOut,
-        K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Status::Unreachable,
-        K::ConnectionReset => Status::Reset,
-        K::AddrInUse | K::AddrNotAvailable => Status::CannotBind,
-        _ => Status::Failure,
-    }
-}
-
-/// Where several addresses fail differently, the one that got farthest counts.
-fn rank(status: Status) -> u8 {
-    match status {
-        Status::Reset => 0,
-        Status::Refused => 1,
-        Status::TimedOut => 2,
-        Status::Unreachable => 3,
-        _ => 4,
-    }
 }
 
 // ---- listen -----------------------------------------------------------------------------------------------------------
@@ -302,7 +242,7 @@ fn serve_many(
 fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Deadline>) -> anyhow::Error {
     match why {
         Unbound::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => unserved(endpoint, e, first_by),
-        Unbound::Unresolved(e) => unresolved(endpoint, e),
+        Unbound::Unresolved(e) => reach::unresolved(endpoint, e),
         Unbound::Bind(address, e) => {
             Failure::error(Status::CannotBind, format!("cannot listen on {address}: {}", reason(e)))
         }

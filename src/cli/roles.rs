@@ -104,7 +104,7 @@ pub struct UdpListen {
     pub many: ManyArgs,
     #[command(flatten)]
     pub what: WhatArgs,
-    /// Give each datagram to a fresh handler; what it says is the answer
+    /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,
     #[command(flatten)]
@@ -188,7 +188,7 @@ pub struct UnixListen {
     pub many: ManyArgs,
     #[command(flatten)]
     pub what: WhatArgs,
-    /// Give each datagram to a fresh handler; what it says is the answer
+    /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,
     #[command(flatten)]

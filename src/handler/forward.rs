@@ -2,23 +2,20 @@
 //! an end on one side means for the other is the relay's, as everywhere.
 
 use std::cell::OnceCell;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Partner, Wiring};
-use crate::exit::{Failure, Status};
+use super::{Partner, Wiring, reach};
 use crate::net::connection::Connection;
-use crate::net::dial::{self, Undialed};
+use crate::net::dial;
 use crate::net::endpoint::Endpoint;
 use crate::net::options::Dialing;
 use crate::net::resolve::Resolving;
 use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
 use crate::sys;
-use crate::trace::reason;
 
 /// Silence after which one who has an end takes one who has none for finished.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -47,7 +44,10 @@ impl Forward {
         let within = self.within.and_then(|within| Instant::now().checked_add(within));
         let until = [until, within].into_iter().flatten().min();
         let dialed = dial::dial(&self.to, self.resolving, &Dialing::default(), until, stop);
-        let dialed = dialed.map_err(|why| self.unreached(why))?;
+        let dialed = dialed.map_err(|why| {
+            let bound = self.within.map(|within| (within, "-w"));
+            reach::failure("forward to", &self.to, &why, bound)
+        })?;
         let other = upstream.get_or_init(|| dialed);
         for socket in [partner.peer.as_fd(), other.as_fd()] {
             // Refused where the socket knows no keepalive; there a peer that is gone shows by itself.
@@ -62,20 +62,5 @@ impl Forward {
         let outgoing = Some(partner.speak(other.source().named("the upstream")));
         let incoming = Some(partner.hear(other.sink().upstream()));
         Ok(Wiring::flows(Flows { outgoing, incoming }, closing, Input::Finite))
-    }
-
-    fn unreached(&self, why: Undialed) -> anyhow::Error {
-        let timed_out = |e: &io::Error| e.kind() == io::ErrorKind::TimedOut;
-        let (status, why) = match why {
-            Undialed::Stopped => (Status::Failure, "stopped".to_owned()),
-            Undialed::Unresolved(e) if timed_out(&e) => (Status::TimedOut, "timed out resolving the name".into()),
-            Undialed::Unresolved(e) => (Status::Unresolved, reason(&e)),
-            Undialed::Source(_, e) => (Status::CannotBind, reason(&e)),
-            Undialed::Tried(tried) => {
-                let reasons: Vec<_> = tried.iter().map(|(to, e)| format!("{to} {}", reason(e))).collect();
-                (Status::Refused, reasons.join(", "))
-            }
-        };
-        Failure::error(status, format!("cannot forward to {}: {why}", self.to))
     }
 }

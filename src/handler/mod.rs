@@ -4,6 +4,7 @@
 pub mod builtin;
 pub mod command;
 pub mod forward;
+pub mod reach;
 pub mod stdio;
 
 use std::cell::OnceCell;
