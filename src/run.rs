@@ -227,6 +227,7 @@ fn serve_many(
         Mode::Single => server.run(&mut Single::new(&terms)),
         Mode::Fork => {
             server.fit(terms.task.descriptors_of_the_parent(), SPARE, false)?;
+            server.make_room()?;
             server.run(&mut Forks::new(terms, signals, grace))
         }
         Mode::Thread => {
@@ -234,6 +235,7 @@ fn serve_many(
             let mut threads = Threads::new(Arc::new(terms), signals.kill())?;
             // Commands would inherit a raised limit, so it is raised for the others only.
             server.fit(needed, SPARE, raise)?;
+            server.make_room()?;
             server.run(&mut threads)
         }
     }

@@ -187,7 +187,8 @@ impl Session<'_> {
         mut errand: Option<Errand>,
         attention: &mut Attention<'_, '_>,
     ) -> Report {
-        let mut relay = Relay::new(self.peer.as_fd(), flows, closing, self.deadline, self.log);
+        let mut relay =
+            Relay::new(self.peer.as_fd(), flows, closing, self.deadline, self.log).noted(self.peer.slot.clone());
         // A command that is called off has its grace, and what it says in that time is heard.
         let mut last_word: Option<Instant> = None;
         let outcome = loop {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::exit::{Failure, Status};
 use crate::net::dial::Undialed;
 use crate::net::endpoint::Endpoint;
+use crate::net::transport::Transport;
 use crate::trace::{reason, span};
 
 /// The failure to do something ("connect to") with an endpoint. `bound` is the time that was given, and the option
@@ -23,6 +24,9 @@ pub fn failure(
     };
     let told = |e: &io::Error| match e.kind() {
         io::ErrorKind::TimedOut => timed_out(""),
+        io::ErrorKind::PermissionDenied if endpoint.transport == Transport::Udp => {
+            "permission denied (a broadcast address needs --broadcast)".into()
+        }
         _ => reason(e),
     };
     let (status, why) = match why {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Weak};
 
 use socket2::{SockAddr, Socket};
 
@@ -13,13 +14,14 @@ use super::endpoint::UnixName;
 use super::path::OwnPath;
 use super::transport::Transport;
 use crate::relay::end::{Packets, Post, Sink, Source};
+use crate::sys::board::Slot;
 use crate::sys::{self, Credentials};
 
 /// A socket that stands for one peer. It is blocking, close-on-exec, and read and written with `MSG_DONTWAIT` only, so
 /// that it can be lent to a command as it is.
 #[derive(Debug)]
 pub struct Connection {
-    socket: Socket,
+    socket: Arc<Socket>,
     /// How bytes travel.
     pub transport: Transport,
     /// Who is at the other end.
@@ -30,6 +32,8 @@ pub struct Connection {
     pub accepted: bool,
     /// Which process the peer is, and whose, where the kernel tells (unix sockets).
     pub credentials: Option<Credentials>,
+    /// Where it is noted that it is not idle, if somebody looks.
+    pub slot: Option<Slot>,
     /// Datagrams that came before there was a conversation.
     pub(super) mail: RefCell<VecDeque<Vec<u8>>>,
     /// How datagrams reach a peer that the socket is not connected to.
@@ -65,7 +69,8 @@ impl Connection {
         let (post, own_name) = (None, None);
         let (is_one_datagram, ends_with_its_listener) = (false, false);
         Self {
-            socket,
+            socket: Arc::new(socket),
+            slot: None,
             transport,
             peer,
             local,
@@ -100,6 +105,11 @@ impl Connection {
         self.is_one_datagram
     }
 
+    /// A hold on the socket by which the conversation can be ended from outside.
+    pub fn leash(&self) -> Leash {
+        Leash(Arc::downgrade(&self.socket))
+    }
+
     /// What the peer sends.
     pub fn source(&self) -> Source<'_> {
         let source = Source::peer(self.as_fd());
@@ -110,7 +120,8 @@ impl Connection {
         let only = self.is_one_datagram.then_some(mail.len() as u64);
         let sized = self.transport.is_unix();
         let ends = self.transport.has_ends() || self.ends_with_its_listener;
-        source.in_packets(Packets { ends, left: only, sized, mail, ..Packets::default() })
+        let leashed = self.slot.is_some();
+        source.in_packets(Packets { ends, left: only, sized, leashed, mail, ..Packets::default() })
     }
 
     /// The way to the peer.
@@ -120,6 +131,20 @@ impl Connection {
             _ if !self.transport.keeps_boundaries() => sink,
             None => sink.in_packets(self.transport.has_ends(), self.transport.usual_size()),
             Some(post) => sink.in_packets(false, self.transport.usual_size()).by(post.clone()),
+        }
+    }
+}
+
+/// A hold on somebody else's connection. It keeps nothing open.
+#[derive(Clone, Debug)]
+pub struct Leash(Weak<Socket>);
+
+impl Leash {
+    /// Nothing more comes from the peer: whoever reads the socket sees an end.
+    pub fn pull(&self) {
+        if let Some(socket) = self.0.upgrade() {
+            // Where that fails the conversation is over already.
+            let _ = socket.shutdown(std::net::Shutdown::Read);
         }
     }
 }

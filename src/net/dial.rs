@@ -53,7 +53,8 @@ pub fn dial(
                 continue;
             }
         };
-        if endpoint.transport == Transport::Udp && is_many(address.ip()) {
+        let broadcast = || options.casting.broadcast && is_broadcast(address);
+        if endpoint.transport == Transport::Udp && (is_many(address.ip()) || broadcast()) {
             return everybody(socket, address).map_err(|e| Undialed::Tried(vec![(Address::Inet(address), e)]));
         }
         let connected = connect(&socket, &Address::Inet(address), until, stop);
@@ -103,6 +104,13 @@ fn open(transport: Transport, address: SocketAddr, options: &Dialing) -> io::Res
         socket.bind(&source_of(address, options).into())?;
     }
     Ok(socket)
+}
+
+/// Whether an address stands for all of a network: the kernel refuses to connect to it unless that was allowed.
+fn is_broadcast(address: SocketAddr) -> bool {
+    let probe = Transport::Udp.socket(Domain::for_address(address));
+    let connected = probe.and_then(|probe| probe.connect(&address.into()));
+    connected.is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// A socket that sends to many and hears everybody's answers: it is not connected.

@@ -222,6 +222,11 @@ impl Listener {
         }
     }
 
+    /// Whether its conversations have no ends of their own, so that a silent one may have to give way to a newcomer.
+    pub fn may_evict(&self) -> bool {
+        matches!(self.kind, Kind::Mail(_))
+    }
+
     /// Whether somebody waits who has been received already, so that poll(2) does not tell.
     pub fn holds_somebody(&self) -> bool {
         match &self.kind {

@@ -106,6 +106,17 @@ impl Waiting {
     }
 
     pub(super) fn unix(typed: UnixListen) -> Result<Self> {
+        let endpoint = unix(typed.kind, typed.path, "fincat unix listen")?;
+        let is_path = matches!(&endpoint.at, At::Unix(UnixName::Path(_)));
+        if !is_path && (typed.mode.is_some() || typed.owner.is_some()) {
+            return Err(usage("--mode and --owner are about a path: an abstract name has neither"));
+        }
+        let asks_who = !typed.allow_uid.is_empty() || !typed.allow_gid.is_empty();
+        if asks_who && !endpoint.transport.has_ends() {
+            return Err(usage(
+                "--allow-uid and --allow-gid are about peers who connect: give --type stream or seqpacket",
+            ));
+        }
         let backlog = typed.backlog;
         let options = Listening {
             backlog: backlog.unwrap_or(Listening::default().backlog),
@@ -114,7 +125,7 @@ impl Waiting {
             ..Listening::default()
         };
         Ok(Self {
-            endpoint: unix(typed.kind, typed.path, "fincat unix listen")?,
+            endpoint,
             resolving: Resolving::default(),
             both_families: false,
             options,

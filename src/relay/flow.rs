@@ -133,7 +133,8 @@ impl<'a> Flow<'a> {
         if self.source.is_packets() {
             return self.source.next_size();
         }
-        PIECE.min(self.sink.at_most).min(self.sink.packet.unwrap_or(PIECE))
+        let packet = self.sink.packet.map_or(PIECE, |size| (size / self.framing.growth()).max(1));
+        PIECE.min(self.sink.at_most).min(packet)
     }
 
     /// Reads once, unless something whole is left from before; false where nothing came of it.

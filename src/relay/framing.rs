@@ -65,6 +65,11 @@ impl Framing {
         Framing::Crlf { after_cr: false }
     }
 
+    /// How many bytes one that was read may become.
+    pub(super) fn growth(&self) -> usize {
+        if matches!(self, Framing::Crlf { .. }) { 2 } else { 1 }
+    }
+
     /// Lines that were too long, since the last question.
     pub(super) fn take_dropped(&mut self) -> u64 {
         match self {
@@ -130,32 +135,37 @@ impl Framing {
         }
     }
 
-    /// The next whole line; at the end, what is left of one.
+    /// The next whole line that fits; at the end, what is left of one.
     fn next_line(&mut self) -> Option<Vec<u8>> {
         let Framing::Lines { rest, limit, skipping, ended, dropped } = self else { return None };
         loop {
-            let Some(at) = rest.iter().position(|byte| *byte == b'\n') else {
-                if rest.len() > *limit {
-                    *dropped += u64::from(!std::mem::replace(skipping, true));
-                    rest.clear();
-                }
-                let last = std::mem::take(skipping) && *ended;
-                if !*ended {
-                    *skipping |= last;
+            let newline = rest.iter().position(|byte| *byte == b'\n');
+            let whole = match newline {
+                Some(at) => at + 1,
+                None if *ended => rest.len(),
+                None => {
+                    // Not even its end will make it short enough: what has come of it need not be kept.
+                    if rest.len() > *limit && !std::mem::replace(skipping, true) {
+                        *dropped += 1;
+                    }
+                    if *skipping {
+                        rest.clear();
+                    }
                     return None;
                 }
-                return Some(std::mem::take(rest)).filter(|line| !line.is_empty() && !last);
             };
-            let later = rest.split_off(at + 1);
+            if whole == 0 {
+                return None;
+            }
+            let later = rest.split_off(whole);
             let line = std::mem::replace(rest, later);
             if std::mem::take(skipping) {
                 continue;
             }
-            if line.len() > *limit {
-                *dropped += 1;
-                continue;
+            if line.len() <= *limit {
+                return Some(line);
             }
-            return Some(line);
+            *dropped += 1;
         }
     }
 }
@@ -207,11 +217,16 @@ mod tests {
     #[test]
     fn a_line_too_long_is_dropped_and_the_next_one_arrives() {
         assert_eq!(written(Framing::lines(4), &["toolong\nok\n"]), ["ok\n"]);
-        assert_eq!(written(Framing::lines(4), &["much", "too", "long\nok\n"]), ["ok\n"]);
+        assert_eq!(written(Framing::lines(4), &["much", "too", "lon\nok\n"]), ["ok\n"]);
+        assert_eq!(written(Framing::lines(4), &["muchtoo", "x", "\n", "\nok"]), ["\n", "ok"]);
         assert_eq!(written(Framing::lines(4), &["ok\n", "toolong"]), ["ok\n"]);
         let mut framing = Framing::lines(2);
         framing.take(Got::Bytes, &mut b"abc\nabcdef\n".to_vec());
         assert_eq!(framing.take_dropped(), 2);
+        for read in ["abcdef", "ghi", "jkl\n"] {
+            framing.take(Got::Bytes, &mut read.as_bytes().to_vec());
+        }
+        assert_eq!(framing.take_dropped(), 1, "however many reads it took");
     }
 
     #[test]

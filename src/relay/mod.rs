@@ -28,6 +28,7 @@ use self::flow::{Flow, State};
 use self::outcome::{Bound, Ending, Outcome};
 use self::teardown::{Patience, Teardown};
 use crate::sys;
+use crate::sys::board::Slot;
 use crate::trace::{Event, Log};
 
 /// Keepalive after the peer's FIN: a peer that only half-closed answers for ever, one that is gone resets.
@@ -64,6 +65,7 @@ pub struct Relay<'a> {
     closing: Closing,
     deadline: Option<Deadline>,
     log: &'a Log,
+    slot: Option<Slot>,
     phase: Phase,
     ours_ended: Option<Instant>,
     peers_ended: Option<Instant>,
@@ -115,6 +117,7 @@ impl<'a> Relay<'a> {
             closing,
             deadline,
             log,
+            slot: None,
             phase: Phase::Talking,
             ours_ended: None,
             peers_ended: None,
@@ -126,6 +129,12 @@ impl<'a> Relay<'a> {
             unacknowledged: 0,
             oversized: 0,
         }
+    }
+
+    /// The same conversation, noting on a board that it is not idle.
+    #[must_use]
+    pub fn noted(self, slot: Option<Slot>) -> Self {
+        Self { slot, ..self }
     }
 
     /// Goes on until the conversation is over, one of `watch` is readable, or `until` has come.
@@ -191,7 +200,11 @@ impl<'a> Relay<'a> {
             Side::Peer => &mut self.flows.incoming,
         };
         let Some(flow) = flow.as_mut().filter(|flow| flow.state() != State::Done) else { return };
+        let before = flow.last_moved();
         let advanced = flow.advance(readable);
+        if let Some(slot) = self.slot.as_ref().filter(|_| before != flow.last_moved()) {
+            slot.beat();
+        }
         let (oversized, done) = (flow.take_oversized(), flow.state() == State::Done);
         if oversized > 0 {
             self.oversized += oversized;
@@ -338,6 +351,8 @@ impl<'a> Relay<'a> {
                 let asked = self.deadline.map(|deadline| deadline.asked);
                 (Ending::TimedOut(Bound::Deadline(asked.unwrap_or_default())), Patience::Brief)
             }
+            // Datagrams have no other end.
+            Due::Idle if self.closing.endless => (Ending::Order, Patience::Full),
             Due::Idle => (Ending::TimedOut(Bound::Idle(self.closing.idle_timeout.unwrap_or_default())), Patience::Full),
             Due::HalfClosed(side) => {
                 let asked = self.closing.half_close_timeout.unwrap_or_default();

@@ -191,11 +191,18 @@ pub struct Packets {
     pub sized: bool,
     /// It ends with what has come already.
     pub rest: bool,
+    /// Somebody else may shut the socket down for reading: datagrams have no other end.
+    pub leashed: bool,
     /// Datagrams received already.
     pub mail: VecDeque<Vec<u8>>,
 }
 
 impl Packets {
+    /// Whether an empty queue is the end.
+    fn is_over(&self, socket: BorrowedFd<'_>) -> bool {
+        self.rest || self.leashed && sys::has_hung_up(socket)
+    }
+
     fn read(&mut self, socket: BorrowedFd<'_>, manner: Manner, buffer: &mut Vec<u8>) -> io::Result<Got> {
         if self.left == Some(0) {
             return Ok(Got::End);
@@ -206,7 +213,7 @@ impl Packets {
                 buffer.len()
             }
             None => match sys::read(socket, manner, buffer) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.rest => return Ok(Got::End),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.is_over(socket) => return Ok(Got::End),
                 other => other?,
             },
         };

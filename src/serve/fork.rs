@@ -16,8 +16,9 @@ use crate::handler::command::Roster;
 use crate::net::connection::Connection;
 use crate::session::lent::Lent;
 use crate::session::{self, Attention, Call, Report, Terms, Watch};
+use crate::sys::board::Slot;
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
-use crate::sys::{self, Pid, PollFlags};
+use crate::sys::{self, Pid, PollFlags, Signal};
 use crate::trace::Event;
 
 /// Serves in processes.
@@ -26,10 +27,18 @@ pub struct Forks<'s> {
     terms: Terms,
     signals: &'s Signals,
     grace: Duration,
-    forked: HashMap<Pid, (Arc<Child>, Option<IpAddr>)>,
+    forked: HashMap<Pid, Conversation>,
     lent: HashMap<Pid, (Lent, Option<IpAddr>)>,
     finishing: Vec<(Lent, Option<IpAddr>)>,
     over: Vec<Over>,
+}
+
+/// A conversation in a process of its own.
+#[derive(Debug)]
+struct Conversation {
+    child: Arc<Child>,
+    ip: Option<IpAddr>,
+    slot: Option<usize>,
 }
 
 impl<'s> Forks<'s> {
@@ -52,7 +61,11 @@ impl<'s> Forks<'s> {
             Err(back) => {
                 let e = back.1;
                 self.terms.log.say(&Event::Failure(&e.to_string()));
-                self.over.push(Over { ip, report: Report { status: Failure::status(&e), output_gone: false } });
+                self.over.push(Over {
+                    ip,
+                    slot: None,
+                    report: Report { status: Failure::status(&e), output_gone: false },
+                });
             }
         }
         Ok(())
@@ -65,25 +78,29 @@ impl<'s> Forks<'s> {
         self.lent.clear();
         self.finishing.clear();
         self.terms.roster = Roster::default();
-        let status = self.signals.renewed().map_or(Status::Failure, |signals| {
+        let report = self.signals.renewed().ok().map(|signals| {
             forked.unblock();
-            hold(peer, number, &self.terms, &signals, self.grace).status
+            hold(peer, number, &self.terms, &signals, self.grace)
         });
-        forked.leave(status.code())
+        if report.is_some_and(|report| report.output_gone) {
+            process::raise_default(OUTPUT_GONE);
+        }
+        forked.leave(report.map_or(Status::Failure, |report| report.status).code())
     }
 
     fn bury(&mut self, pid: Pid) {
-        if let Some((child, ip)) = self.forked.remove(&pid) {
-            let status = match self.terms.roster.reap(&child) {
+        if let Some(Conversation { child, ip, slot }) = self.forked.remove(&pid) {
+            let ended = self.terms.roster.reap(&child);
+            let output_gone = matches!(ended, Ok(Ended::Killed(OUTPUT_GONE)));
+            let status = match ended {
                 Ok(Ended::Exited(0)) => Status::Order,
                 Ok(Ended::Exited(code)) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
                 _ => Status::Failure,
             };
-            let output_gone = status.code() == OUTPUT_GONE.code();
-            self.over.push(Over { ip, report: Report { status, output_gone } });
+            self.over.push(Over { ip, slot, report: Report { status, output_gone } });
         } else if let Some((mut lent, ip)) = self.lent.remove(&pid) {
             match lent.step(true) {
-                Some(report) => self.over.push(Over { ip, report }),
+                Some(report) => self.over.push(Over { ip, report, slot: None }),
                 None => self.finishing.push((lent, ip)),
             }
         } else {
@@ -103,25 +120,27 @@ impl<'s> Forks<'s> {
                 return true;
             }
             let report = lent.step(true);
-            over.extend(report.map(|report| Over { ip: *ip, report }));
+            over.extend(report.map(|report| Over { ip: *ip, report, slot: None }));
             report.is_none()
         });
     }
 }
 
-/// What a forked conversation leaves with when standard output is gone: the server must learn of it.
-const OUTPUT_GONE: Status = Status::Signal(13);
+/// SIGPIPE, by which a forked conversation dies when standard output is gone: the server must learn of it.
+const OUTPUT_GONE: i32 = 13;
 
 /// A forked conversation, with signals of its own.
 fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace: Duration) -> Report {
     let mut stopping = Stopping::new(signals, terms.roster.clone(), grace);
     let watch = Watch { bells: stopping.bells(), until: None };
+    let slot = peer.slot.clone();
+    let is_evicted = || slot.as_ref().is_some_and(Slot::is_dismissed);
     let mut attention = Attention {
         watch,
         answer: &mut |watch| {
             let phase = stopping.heed();
             (watch.bells, watch.until) = (stopping.bells(), stopping.until());
-            if phase == Phase::AtOnce { Call::End } else { Call::GoOn }
+            if phase == Phase::AtOnce || is_evicted() { Call::End } else { Call::GoOn }
         },
     };
     session::converse(peer, terms, number, deadline(terms), &mut attention)
@@ -144,10 +163,10 @@ impl Dispatch for Forks<'_> {
             (Some(child), _) => self.converse(child, peer, number, front),
             (None, Err(e)) => Err(Box::new((peer, e))),
             (None, Ok(forked)) => {
-                let ip = peer.peer.ip();
+                let (ip, slot) = (peer.peer.ip(), peer.slot.as_ref().map(|slot| slot.index));
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.
                 drop(peer);
-                self.forked.insert(forked.pid(), (forked, ip));
+                self.forked.insert(forked.pid(), Conversation { child: forked, ip, slot });
                 Ok(())
             }
         }
@@ -175,6 +194,13 @@ impl Dispatch for Forks<'_> {
     fn until(&self) -> Option<Instant> {
         let lents = self.lent.values().chain(&self.finishing);
         lents.filter_map(|(lent, _)| lent.until()).min()
+    }
+
+    fn evict(&mut self, slot: usize) {
+        // It finds its place marked, and knows that it is meant alone.
+        if let Some(meant) = self.forked.values().find(|conversation| conversation.slot == Some(slot)) {
+            meant.child.signal(Signal::TERM);
+        }
     }
 
     fn end(&mut self) {

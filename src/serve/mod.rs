@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod fork;
+mod guests;
 pub mod ready;
 pub mod signals;
 pub mod single;
@@ -17,6 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use self::admission::Admission;
+use self::guests::Guests;
 use self::signals::Signals;
 use self::stopping::{Phase, Stopping};
 use self::thread::Threads;
@@ -69,6 +71,8 @@ pub struct Over {
     pub ip: Option<IpAddr>,
     /// What became of it.
     pub report: Report,
+    /// Its place on the board, if it had one.
+    pub slot: Option<usize>,
 }
 
 /// A peer that cannot be served just now, and why.
@@ -96,6 +100,9 @@ pub trait Dispatch {
     fn until(&self) -> Option<Instant> {
         None
     }
+
+    /// The conversation with this place on the board has been marked: it must be told where its leash cannot tell it.
+    fn evict(&mut self, _slot: usize) {}
 
     /// Ends every conversation now.
     fn end(&mut self) {}
@@ -126,6 +133,8 @@ pub struct Server<'s> {
     said_pause: bool,
     output_gone: bool,
     ended: bool,
+    /// Who may have to give way to a newcomer.
+    guests: Option<Guests>,
 }
 
 impl<'s> Server<'s> {
@@ -141,6 +150,7 @@ impl<'s> Server<'s> {
             said_pause: false,
             output_gone: false,
             ended: false,
+            guests: None,
         }
     }
 
@@ -156,6 +166,15 @@ impl<'s> Server<'s> {
         if room < self.duty.most {
             self.log.say(&Event::Option(&format!("at most {room} at once: the limit of open descriptors (ulimit -n)")));
             self.duty.most = room;
+        }
+        Ok(())
+    }
+
+    /// From now on the conversation that is idle longest gives way when a newcomer waits and there is no room: silent
+    /// peers of a transport without ends cannot lock others out.
+    pub fn make_room(&mut self) -> io::Result<()> {
+        if self.front.listeners.iter().any(Listener::may_evict) {
+            self.guests = Some(Guests::new(self.duty.most)?);
         }
         Ok(())
     }
@@ -182,9 +201,12 @@ impl<'s> Server<'s> {
             if !accepting {
                 dispatch.expect_an_end();
             }
-            if let Some(at) = self.wait(dispatch, accepting) {
-                self.collect(dispatch);
+            let Some(at) = self.wait(dispatch, accepting) else { continue };
+            self.collect(dispatch);
+            if accepting {
                 self.accept(at);
+            } else if let Some(slot) = self.guests.as_mut().and_then(Guests::evict) {
+                dispatch.evict(slot);
             }
         }
     }
@@ -192,6 +214,9 @@ impl<'s> Server<'s> {
     fn collect(&mut self, dispatch: &mut dyn Dispatch) {
         for over in dispatch.ended() {
             self.admission.leave(over.ip);
+            if let (Some(guests), Some(slot)) = (&mut self.guests, over.slot) {
+                guests.leave(slot);
+            }
             self.output_gone |= over.report.output_gone;
             // What was lacking may have come back.
             self.pause = None;
@@ -212,7 +237,10 @@ impl<'s> Server<'s> {
         }
     }
 
-    fn hand_over(&mut self, (peer, number): Admitted, dispatch: &mut dyn Dispatch) {
+    fn hand_over(&mut self, (mut peer, number): Admitted, dispatch: &mut dyn Dispatch) {
+        if let Some(guests) = self.guests.as_mut().filter(|_| peer.slot.is_none()) {
+            guests.seat(&mut peer);
+        }
         if let Err(back) = dispatch.dispatch(peer, number, &mut self.front) {
             let (peer, error) = *back;
             self.held = Some((peer, number));
@@ -236,7 +264,10 @@ impl<'s> Server<'s> {
         }
         let carried = self.front.listeners.iter().filter_map(Listener::until).min();
         let own = [self.front.stopping.until(), dispatch.until(), self.pause, self.duty.first_by, carried];
-        let wanted = |listener: &&Listener| accepting || listener.carries();
+        let full = dispatch.under_way() >= self.duty.most;
+        let crowded = full && self.guests.as_ref().is_some_and(Guests::can_evict);
+        let newcomers = |listener: &Listener| accepting || crowded && listener.may_evict();
+        let wanted = |listener: &&Listener| newcomers(listener) || listener.carries();
         let listeners: Vec<&Listener> = self.front.listeners.iter().filter(wanted).collect();
         let (bells, others) = (self.front.stopping.bells(), dispatch.bells());
         let all = listeners.iter().map(AsFd::as_fd).chain(bells).chain(others);
@@ -244,7 +275,8 @@ impl<'s> Server<'s> {
         // ENOMEM is the only failure left: the next round tries again.
         sys::poll(&mut fds, own.into_iter().flatten().min()).ok()?;
         listeners.iter().filter(|listener| listener.carries()).for_each(|listener| listener.carry());
-        fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty()).filter(|_| accepting)
+        let ready = fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty());
+        ready.filter(|at| newcomers(listeners[*at]))
     }
 
     fn accept(&mut self, at: usize) {

@@ -58,7 +58,7 @@ impl Dispatch for Single<'_> {
             },
         };
         let report = session::converse(peer, terms, number, deadline(terms), &mut attention);
-        self.over = Some(Over { ip, report });
+        self.over = Some(Over { ip, report, slot: None });
         Ok(())
     }
 
