@@ -85,7 +85,7 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Udp {
     /// Wait for datagrams: each new sender is a conversation
-    Listen(UdpListen),
+    Listen(Box<UdpListen>),
     /// Send datagrams to a peer and hear its answers
     Connect(UdpConnect),
 }
@@ -94,7 +94,7 @@ pub enum Udp {
 #[derive(Debug, Subcommand)]
 pub enum Unix {
     /// Wait for peers at a path, or at an abstract @name
-    Listen(UnixListen),
+    Listen(Box<UnixListen>),
     /// Connect to a peer at a path, or at an abstract @name
     Connect(UnixConnect),
 }

@@ -13,6 +13,7 @@ use anyhow::Result;
 use self::nonsense::Asked;
 use self::typed::{Going, Waiting};
 use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::cli::roles::TalkArgs;
 use crate::cli::{self, Udp, Unix};
 use crate::exit::{Failure, Status};
 use crate::handler::builtin::{self, Payload};
@@ -124,9 +125,9 @@ pub fn plan(command: cli::Command) -> Result<Plan> {
     match command {
         cli::Command::Listen(typed) => listen(Waiting::tcp(typed)),
         cli::Command::Connect(typed) => connect(Going::tcp(typed)),
-        cli::Command::Udp(Udp::Listen(typed)) => listen(Waiting::udp(typed)),
+        cli::Command::Udp(Udp::Listen(typed)) => listen(Waiting::udp(*typed)),
         cli::Command::Udp(Udp::Connect(typed)) => connect(Going::udp(typed)),
-        cli::Command::Unix(Unix::Listen(typed)) => listen(Waiting::unix(typed)),
+        cli::Command::Unix(Unix::Listen(typed)) => listen(Waiting::unix(*typed)),
         cli::Command::Unix(Unix::Connect(typed)) => connect(Going::unix(typed)),
     }
 }
@@ -138,21 +139,22 @@ fn usage(sentence: impl Into<String>) -> anyhow::Error {
 fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     let asked = Asked::of_waiting(&waiting);
     nonsense::refuse(&asked)?;
+    let idle_timeout = waiting.talk.ends.idle_timeout;
     let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
     let transport = waiting.endpoint.transport;
     // To a forwarder it is the way on that must not take too long.
-    let first_within = waiting.within.filter(|_| waiting.what.to.is_none());
-    let Waiting { endpoint, resolving, mut options, owner, within, many, what, letters, ends, says, .. } = waiting;
+    let first_within = waiting.within.filter(|_| waiting.talk.what.to.is_none());
+    let Waiting { endpoint, resolving, mut options, owner, within, many, talk, letters, .. } = waiting;
     let hearing = match (keep, mode) {
         (Keep::One, _) => Output::Closing,
         (_, Mode::Single) => Output::Staying,
         (_, Mode::Thread | Mode::Fork) => Output::Shared,
     };
     let role = Role { transport, listens: true, keep, hearing, resolving, within };
-    let mut conversation = converse(what, letters, &ends, &says, role)?;
+    let mut conversation = converse(talk, letters, role)?;
     if hears_everybody {
         conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
-        conversation.closing.idle_timeout = ends.idle_timeout;
+        conversation.closing.idle_timeout = idle_timeout;
     }
     let free = |fd| fd != 0 && (fd != 1 || !conversation.task.uses_stdout());
     if let Some(fd) = waiting.ready_fd.filter(|&fd| !free(fd)) {
@@ -182,7 +184,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
 
 fn plan_connect(going: Going) -> Result<ConnectPlan> {
     nonsense::refuse(&Asked::of_going(&going))?;
-    let Going { endpoint, resolving, options, within, what, letters, ends, says, .. } = going;
+    let Going { endpoint, resolving, options, within, talk, letters, .. } = going;
     let role = Role {
         transport: endpoint.transport,
         listens: false,
@@ -191,7 +193,7 @@ fn plan_connect(going: Going) -> Result<ConnectPlan> {
         resolving,
         within: None,
     };
-    let conversation = converse(what, letters, &ends, &says, role)?;
+    let conversation = converse(talk, letters, role)?;
     Ok(ConnectPlan { endpoint, resolving, options, within, conversation })
 }
 
@@ -206,10 +208,11 @@ struct Role {
     within: Option<Duration>,
 }
 
-fn converse(what: WhatArgs, letters: LetterArgs, ends: &EndArgs, says: &SayArgs, role: Role) -> Result<Conversation> {
+fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversation> {
+    let TalkArgs { what, ends, says } = asked;
     let server = role.keep != Keep::One;
     let answers = if server || ends.send_only { Output::Dropped } else { role.hearing };
-    let joined = what.joined(ends, role.transport);
+    let joined = what.joined(&ends, role.transport);
     let task = if let Some(to) = what.to {
         Task::Forward(Forward { to, resolving: role.resolving, within: role.within })
     } else if let Some(line) = what.sh {

@@ -1,4 +1,4 @@
-//! The six roles, two for each family of transports: what each takes besides the groups that it shares.
+//! The six roles, two for each family of transports, and what they share in twos and threes.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -19,33 +19,17 @@ use crate::net::transport::UnixType;
 #[command(override_usage = "fincat listen [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct Listen {
-    /// [HOST] PORT, HOST:PORT or [V6]:PORT; every address of the machine without HOST, any free port for 0
-    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
-    pub place: Vec<String>,
     #[command(flatten)]
-    pub family: FamilyArgs,
-    /// Share the port with other listeners that ask for it too
-    #[arg(long, help_heading = WHERE, hide_short_help = true)]
-    pub reuse_port: bool,
+    pub at: InetListenArgs,
     /// Length of the queue of those who wait
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), help_heading = WHERE, hide_short_help = true)]
     pub backlog: Option<i32>,
-    /// How long to wait for the first peer
-    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE, hide_short_help = true)]
-    pub connect_timeout: Option<Duration>,
     #[command(flatten)]
     pub many: ManyArgs,
     #[command(flatten)]
-    pub what: WhatArgs,
-    #[command(flatten)]
-    pub ends: EndArgs,
-    #[command(flatten)]
-    pub says: SayArgs,
+    pub talk: TalkArgs,
     #[command(flatten)]
     pub ready: ReadyArgs,
-    /// Write the bound port to FILE, by atomic rename
-    #[arg(long, value_name = "FILE", help_heading = SAYING, hide_short_help = true)]
-    pub port_file: Option<PathBuf>,
 }
 
 /// `fincat connect`.
@@ -53,26 +37,10 @@ pub struct Listen {
 #[command(override_usage = "fincat connect [OPTIONS] HOST PORT [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct Connect {
-    /// HOST PORT, HOST:PORT or [V6]:PORT: a name or an address, and a port or a service
-    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
-    pub place: Vec<String>,
     #[command(flatten)]
-    pub family: FamilyArgs,
-    /// Come from this address
-    #[arg(short, long, value_name = "ADDR", help_heading = WHERE, hide_short_help = true)]
-    pub source: Option<IpAddr>,
-    /// Come from this port
-    #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = WHERE, hide_short_help = true)]
-    pub source_port: Option<u16>,
-    /// Bound over resolving the name and connecting
-    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
-    pub connect_timeout: Option<Duration>,
+    pub at: InetConnectArgs,
     #[command(flatten)]
-    pub what: WhatArgs,
-    #[command(flatten)]
-    pub ends: EndArgs,
-    #[command(flatten)]
-    pub says: SayArgs,
+    pub talk: TalkArgs,
 }
 
 /// `fincat udp listen`.
@@ -80,44 +48,24 @@ pub struct Connect {
 #[command(override_usage = "fincat udp listen [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct UdpListen {
-    /// [HOST] PORT, HOST:PORT or [V6]:PORT; every address of the machine without HOST, any free port for 0
-    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
-    pub place: Vec<String>,
     #[command(flatten)]
-    pub family: FamilyArgs,
-    /// Share the port with other listeners that ask for it too
-    #[arg(long, help_heading = WHERE, hide_short_help = true)]
-    pub reuse_port: bool,
-    /// Allow sending to a broadcast address
-    #[arg(long, help_heading = WHERE, hide_short_help = true)]
-    pub broadcast: bool,
-    /// How many routers a datagram may pass
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255), help_heading = WHERE, hide_short_help = true)]
-    pub ttl: Option<u32>,
+    pub at: InetListenArgs,
+    #[command(flatten)]
+    pub cast: CastArgs,
     /// Join this multicast group, on interface IF if given (repeatable)
     #[arg(long, value_name = "GROUP[%IF]", value_parser = Group::parse, help_heading = WHERE, hide_short_help = true)]
     pub multicast: Vec<Group>,
-    /// How long to wait for the first peer
-    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE, hide_short_help = true)]
-    pub connect_timeout: Option<Duration>,
     #[command(flatten)]
     pub many: ManyArgs,
     #[command(flatten)]
-    pub what: WhatArgs,
+    pub talk: TalkArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,
     #[command(flatten)]
     pub letters: LetterArgs,
     #[command(flatten)]
-    pub ends: EndArgs,
-    #[command(flatten)]
-    pub says: SayArgs,
-    #[command(flatten)]
     pub ready: ReadyArgs,
-    /// Write the bound port to FILE, by atomic rename
-    #[arg(long, value_name = "FILE", help_heading = SAYING, hide_short_help = true)]
-    pub port_file: Option<PathBuf>,
 }
 
 /// `fincat udp connect`.
@@ -125,34 +73,14 @@ pub struct UdpListen {
 #[command(override_usage = "fincat udp connect [OPTIONS] HOST PORT [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct UdpConnect {
-    /// HOST PORT, HOST:PORT or [V6]:PORT: a name or an address, and a port or a service
-    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
-    pub place: Vec<String>,
     #[command(flatten)]
-    pub family: FamilyArgs,
-    /// Come from this address
-    #[arg(short, long, value_name = "ADDR", help_heading = WHERE, hide_short_help = true)]
-    pub source: Option<IpAddr>,
-    /// Come from this port
-    #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = WHERE, hide_short_help = true)]
-    pub source_port: Option<u16>,
-    /// Allow sending to a broadcast address
-    #[arg(long, help_heading = WHERE, hide_short_help = true)]
-    pub broadcast: bool,
-    /// How many routers a datagram may pass
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255), help_heading = WHERE, hide_short_help = true)]
-    pub ttl: Option<u32>,
-    /// Bound over resolving the name and connecting
-    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
-    pub connect_timeout: Option<Duration>,
+    pub at: InetConnectArgs,
     #[command(flatten)]
-    pub what: WhatArgs,
+    pub cast: CastArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
     #[command(flatten)]
     pub letters: LetterArgs,
-    #[command(flatten)]
-    pub ends: EndArgs,
-    #[command(flatten)]
-    pub says: SayArgs,
 }
 
 /// `fincat unix listen`.
@@ -160,12 +88,8 @@ pub struct UdpConnect {
 #[command(override_usage = "fincat unix listen [OPTIONS] PATH [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct UnixListen {
-    /// A path, or @name for an abstract one
-    #[arg(value_name = "PATH", help_heading = WHERE, hide_short_help = true)]
-    pub path: Option<OsString>,
-    /// stream, dgram or seqpacket
-    #[arg(long = "type", value_name = "TYPE", value_parser = unix_type(), hide_possible_values = true, help_heading = WHERE)]
-    pub kind: Option<UnixType>,
+    #[command(flatten)]
+    pub at: PathArgs,
     /// Permissions of the path, in octal, before anyone can connect
     #[arg(long, value_name = "MODE", value_parser = mode, help_heading = WHERE, hide_short_help = true)]
     pub mode: Option<u32>,
@@ -187,16 +111,12 @@ pub struct UnixListen {
     #[command(flatten)]
     pub many: ManyArgs,
     #[command(flatten)]
-    pub what: WhatArgs,
+    pub talk: TalkArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,
     #[command(flatten)]
     pub letters: LetterArgs,
-    #[command(flatten)]
-    pub ends: EndArgs,
-    #[command(flatten)]
-    pub says: SayArgs,
     #[command(flatten)]
     pub ready: ReadyArgs,
 }
@@ -206,19 +126,87 @@ pub struct UnixListen {
 #[command(override_usage = "fincat unix connect [OPTIONS] PATH [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct UnixConnect {
+    #[command(flatten)]
+    pub at: PathArgs,
+    /// Bound over resolving the name and connecting
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
+    pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+    #[command(flatten)]
+    pub letters: LetterArgs,
+}
+
+/// An internet address to listen on.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct InetListenArgs {
+    /// [HOST] PORT, HOST:PORT or [V6]:PORT; every address of the machine without HOST, any free port for 0
+    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
+    pub place: Vec<String>,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// Share the port with other listeners that ask for it too
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub reuse_port: bool,
+    /// How long to wait for the first peer
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE, hide_short_help = true)]
+    pub connect_timeout: Option<Duration>,
+    /// Write the bound port to FILE, by atomic rename
+    #[arg(long, value_name = "FILE", help_heading = SAYING, hide_short_help = true)]
+    pub port_file: Option<PathBuf>,
+}
+
+/// An internet address to go to.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct InetConnectArgs {
+    /// HOST PORT, HOST:PORT or [V6]:PORT: a name or an address, and a port or a service
+    #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
+    pub place: Vec<String>,
+    #[command(flatten)]
+    pub family: FamilyArgs,
+    /// Come from this address
+    #[arg(short, long, value_name = "ADDR", help_heading = WHERE, hide_short_help = true)]
+    pub source: Option<IpAddr>,
+    /// Come from this port
+    #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = WHERE, hide_short_help = true)]
+    pub source_port: Option<u16>,
+    /// Bound over resolving the name and connecting
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
+    pub connect_timeout: Option<Duration>,
+}
+
+/// A unix address.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct PathArgs {
     /// A path, or @name for an abstract one
     #[arg(value_name = "PATH", help_heading = WHERE, hide_short_help = true)]
     pub path: Option<OsString>,
     /// stream, dgram or seqpacket
     #[arg(long = "type", value_name = "TYPE", value_parser = unix_type(), hide_possible_values = true, help_heading = WHERE)]
     pub kind: Option<UnixType>,
-    /// Bound over resolving the name and connecting
-    #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
-    pub connect_timeout: Option<Duration>,
+}
+
+/// What concerns datagrams of the internet.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct CastArgs {
+    /// Allow sending to a broadcast address
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub broadcast: bool,
+    /// How many routers a datagram may pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255), help_heading = WHERE, hide_short_help = true)]
+    pub ttl: Option<u32>,
+}
+
+/// What for, how it ends, and what is said of it: every role has these.
+#[derive(Debug, Args)]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct TalkArgs {
     #[command(flatten)]
     pub what: WhatArgs,
-    #[command(flatten)]
-    pub letters: LetterArgs,
     #[command(flatten)]
     pub ends: EndArgs,
     #[command(flatten)]

@@ -88,6 +88,7 @@ impl Connection {
     pub fn name(&self) -> String {
         match (&self.peer, self.credentials) {
             (Address::Unix(UnixName::Unnamed), Some(who)) => format!("process {}", who.pid),
+            (Address::Inet(nobody), _) if nobody.port() == 0 => "everybody".into(),
             (peer, _) => peer.to_string(),
         }
     }

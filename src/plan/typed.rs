@@ -7,12 +7,15 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::usage;
-use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
-use crate::cli::roles::{Connect, Listen, UdpConnect, UdpListen, UnixConnect, UnixListen};
+use crate::cli::groups::{LetterArgs, ManyArgs};
+use crate::cli::roles::{
+    CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
+    UnixListen,
+};
 use crate::net::address::Place;
 use crate::net::endpoint::{At, Endpoint, UnixName};
 use crate::net::mailbox::Postal;
-use crate::net::options::{Casting, Dialing, Listening};
+use crate::net::options::{Casting, Dialing, Group, Listening};
 use crate::net::path::Access;
 use crate::net::resolve::Resolving;
 use crate::net::transport::{Transport, UnixType};
@@ -29,10 +32,8 @@ pub(super) struct Waiting {
     pub(super) groups: Vec<String>,
     pub(super) within: Option<Duration>,
     pub(super) many: ManyArgs,
-    pub(super) what: WhatArgs,
+    pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
-    pub(super) ends: EndArgs,
-    pub(super) says: SayArgs,
     pub(super) ready_fd: Option<i32>,
     pub(super) port_file: Option<PathBuf>,
 }
@@ -44,150 +45,120 @@ pub(super) struct Going {
     pub(super) both_families: bool,
     pub(super) options: Dialing,
     pub(super) within: Option<Duration>,
-    pub(super) what: WhatArgs,
+    pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
-    pub(super) ends: EndArgs,
-    pub(super) says: SayArgs,
 }
 
 impl Waiting {
     pub(super) fn tcp(typed: Listen) -> Result<Self> {
-        let backlog = typed.backlog;
-        let options = Listening {
-            backlog: backlog.unwrap_or(Listening::default().backlog),
-            reuse_port: typed.reuse_port,
-            ..Listening::default()
-        };
-        Ok(Self {
-            endpoint: inet(Transport::Tcp, &typed.place, "fincat listen")?,
-            resolving: typed.family.resolving(),
-            both_families: typed.family.v4 && typed.family.v6,
-            options,
-            backlog,
-            owner: None,
-            users: Vec::new(),
-            groups: Vec::new(),
-            within: typed.connect_timeout,
-            many: typed.many,
-            what: typed.what,
-            letters: LetterArgs::default(),
-            ends: typed.ends,
-            says: typed.says,
-            ready_fd: typed.ready.ready_fd,
-            port_file: typed.port_file,
-        })
+        let endpoint = inet(Transport::Tcp, &typed.at.place, "fincat listen")?;
+        let mut this = Self::inet(endpoint, typed.at, typed.many, typed.talk);
+        this.take_backlog(typed.backlog);
+        this.ready_fd = typed.ready.ready_fd;
+        Ok(this)
     }
 
     pub(super) fn udp(typed: UdpListen) -> Result<Self> {
-        let options = Listening {
-            reuse_port: typed.reuse_port,
-            postal: Postal { each: typed.per_datagram, only: false },
-            casting: Casting { broadcast: typed.broadcast, groups: typed.multicast, ttl: typed.ttl },
-            ..Listening::default()
-        };
-        Ok(Self {
-            endpoint: inet(Transport::Udp, &typed.place, "fincat udp listen")?,
-            resolving: typed.family.resolving(),
-            both_families: typed.family.v4 && typed.family.v6,
-            options,
-            backlog: None,
-            owner: None,
-            users: Vec::new(),
-            groups: Vec::new(),
-            within: typed.connect_timeout,
-            many: typed.many,
-            what: typed.what,
-            letters: typed.letters,
-            ends: typed.ends,
-            says: typed.says,
-            ready_fd: typed.ready.ready_fd,
-            port_file: typed.port_file,
-        })
+        let endpoint = inet(Transport::Udp, &typed.at.place, "fincat udp listen")?;
+        let mut this = Self::inet(endpoint, typed.at, typed.many, typed.talk);
+        this.options.postal = Postal { each: typed.per_datagram, only: false };
+        this.options.casting = casting(&typed.cast, typed.multicast);
+        (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
+        Ok(this)
     }
 
     pub(super) fn unix(typed: UnixListen) -> Result<Self> {
-        let endpoint = unix(typed.kind, typed.path, "fincat unix listen")?;
+        let endpoint = unix(typed.at.kind, typed.at.path, "fincat unix listen")?;
         let is_path = matches!(&endpoint.at, At::Unix(UnixName::Path(_)));
         if !is_path && (typed.mode.is_some() || typed.owner.is_some()) {
             return Err(usage("--mode and --owner are about a path: an abstract name has neither"));
         }
         let asks_who = !typed.allow_uid.is_empty() || !typed.allow_gid.is_empty();
         if asks_who && !endpoint.transport.has_ends() {
-            return Err(usage(
-                "--allow-uid and --allow-gid are about peers who connect: give --type stream or seqpacket",
-            ));
+            let sentence = "--allow-uid and --allow-gid are about peers who connect: give --type stream or seqpacket";
+            return Err(usage(sentence));
         }
-        let backlog = typed.backlog;
-        let options = Listening {
-            backlog: backlog.unwrap_or(Listening::default().backlog),
-            access: Access { mode: typed.mode, owner: None },
-            postal: Postal { each: typed.per_datagram, only: false },
-            ..Listening::default()
-        };
-        Ok(Self {
+        let mut this = Self::at(endpoint, typed.many, typed.talk);
+        this.take_backlog(typed.backlog);
+        this.options.access = Access { mode: typed.mode, owner: None };
+        this.options.postal = Postal { each: typed.per_datagram, only: false };
+        (this.owner, this.users, this.groups) = (typed.owner, typed.allow_uid, typed.allow_gid);
+        (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
+        this.within = typed.connect_timeout;
+        Ok(this)
+    }
+
+    fn inet(endpoint: Endpoint, at: InetListenArgs, many: ManyArgs, talk: TalkArgs) -> Self {
+        let mut this = Self::at(endpoint, many, talk);
+        (this.resolving, this.both_families) = (at.family.resolving(), at.family.v4 && at.family.v6);
+        (this.within, this.port_file) = (at.connect_timeout, at.port_file);
+        this.options.reuse_port = at.reuse_port;
+        this
+    }
+
+    fn at(endpoint: Endpoint, many: ManyArgs, talk: TalkArgs) -> Self {
+        Self {
             endpoint,
             resolving: Resolving::default(),
             both_families: false,
-            options,
-            backlog,
-            owner: typed.owner,
-            users: typed.allow_uid,
-            groups: typed.allow_gid,
-            within: typed.connect_timeout,
-            many: typed.many,
-            what: typed.what,
-            letters: typed.letters,
-            ends: typed.ends,
-            says: typed.says,
-            ready_fd: typed.ready.ready_fd,
+            options: Listening::default(),
+            backlog: None,
+            owner: None,
+            users: Vec::new(),
+            groups: Vec::new(),
+            within: None,
+            many,
+            talk,
+            letters: LetterArgs::default(),
+            ready_fd: None,
             port_file: None,
-        })
+        }
+    }
+
+    fn take_backlog(&mut self, asked: Option<i32>) {
+        self.backlog = asked;
+        self.options.backlog = asked.unwrap_or(self.options.backlog);
     }
 }
 
 impl Going {
     pub(super) fn tcp(typed: Connect) -> Result<Self> {
-        Ok(Self {
-            endpoint: peer(Transport::Tcp, &typed.place, "fincat connect")?,
-            resolving: typed.family.resolving(),
-            both_families: typed.family.v4 && typed.family.v6,
-            options: Dialing { source: typed.source, source_port: typed.source_port, ..Dialing::default() },
-            within: typed.connect_timeout,
-            what: typed.what,
-            letters: LetterArgs::default(),
-            ends: typed.ends,
-            says: typed.says,
-        })
+        let endpoint = peer(Transport::Tcp, &typed.at.place, "fincat connect")?;
+        Ok(Self::inet(endpoint, &typed.at, Casting::default(), typed.talk, LetterArgs::default()))
     }
 
     pub(super) fn udp(typed: UdpConnect) -> Result<Self> {
-        let casting = Casting { broadcast: typed.broadcast, groups: Vec::new(), ttl: typed.ttl };
-        Ok(Self {
-            endpoint: peer(Transport::Udp, &typed.place, "fincat udp connect")?,
-            resolving: typed.family.resolving(),
-            both_families: typed.family.v4 && typed.family.v6,
-            options: Dialing { source: typed.source, source_port: typed.source_port, casting },
-            within: typed.connect_timeout,
-            what: typed.what,
-            letters: typed.letters,
-            ends: typed.ends,
-            says: typed.says,
-        })
+        let endpoint = peer(Transport::Udp, &typed.at.place, "fincat udp connect")?;
+        Ok(Self::inet(endpoint, &typed.at, casting(&typed.cast, Vec::new()), typed.talk, typed.letters))
     }
 
     pub(super) fn unix(typed: UnixConnect) -> Result<Self> {
         Ok(Self {
-            endpoint: unix(typed.kind, typed.path, "fincat unix connect")?,
+            endpoint: unix(typed.at.kind, typed.at.path, "fincat unix connect")?,
             resolving: Resolving::default(),
             both_families: false,
             options: Dialing::default(),
             within: typed.connect_timeout,
-            what: typed.what,
+            talk: typed.talk,
             letters: typed.letters,
-            ends: typed.ends,
-            says: typed.says,
         })
     }
+
+    fn inet(endpoint: Endpoint, at: &InetConnectArgs, casting: Casting, talk: TalkArgs, letters: LetterArgs) -> Self {
+        Self {
+            endpoint,
+            resolving: at.family.resolving(),
+            both_families: at.family.v4 && at.family.v6,
+            options: Dialing { source: at.source, source_port: at.source_port, casting },
+            within: at.connect_timeout,
+            talk,
+            letters,
+        }
+    }
+}
+
+fn casting(cast: &CastArgs, groups: Vec<Group>) -> Casting {
+    Casting { broadcast: cast.broadcast, groups, ttl: cast.ttl }
 }
 
 fn inet(transport: Transport, words: &[String], role: &str) -> Result<Endpoint> {
