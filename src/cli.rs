@@ -87,7 +87,7 @@ pub enum Udp {
     /// Wait for datagrams: each new sender is a conversation
     Listen(Box<UdpListen>),
     /// Send datagrams to a peer and hear its answers
-    Connect(UdpConnect),
+    Connect(Box<UdpConnect>),
 }
 
 /// `fincat unix`.
@@ -96,7 +96,7 @@ pub enum Unix {
     /// Wait for peers at a path, or at an abstract @name
     Listen(Box<UnixListen>),
     /// Connect to a peer at a path, or at an abstract @name
-    Connect(UnixConnect),
+    Connect(Box<UnixConnect>),
 }
 
 /// The whole command line, for those who document and complete it.

@@ -126,9 +126,9 @@ pub fn plan(command: cli::Command) -> Result<Plan> {
         cli::Command::Listen(typed) => listen(Waiting::tcp(typed)),
         cli::Command::Connect(typed) => connect(Going::tcp(typed)),
         cli::Command::Udp(Udp::Listen(typed)) => listen(Waiting::udp(*typed)),
-        cli::Command::Udp(Udp::Connect(typed)) => connect(Going::udp(typed)),
+        cli::Command::Udp(Udp::Connect(typed)) => connect(Going::udp(*typed)),
         cli::Command::Unix(Unix::Listen(typed)) => listen(Waiting::unix(*typed)),
-        cli::Command::Unix(Unix::Connect(typed)) => connect(Going::unix(typed)),
+        cli::Command::Unix(Unix::Connect(typed)) => connect(Going::unix(*typed)),
     }
 }
 

@@ -111,7 +111,7 @@ impl Attributes {
         let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK | group;
         // SAFETY: initialised above; the sets are read by the calls only.
         unsafe {
-            check(libc::posix_spawnattr_setsigdefault(&raw mut this.0, &signals(true)))?;
+            check(libc::posix_spawnattr_setsigdefault(&raw mut this.0, &every_signal()))?;
             check(libc::posix_spawnattr_setsigmask(&raw mut this.0, &signals(false)))?;
             check(libc::posix_spawnattr_setflags(&raw mut this.0, libc::c_short::try_from(flags).unwrap_or(0)))?;
         }
@@ -128,6 +128,16 @@ impl Drop for Attributes {
 
 fn check(error: libc::c_int) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Every signal, the C library's own too, which sigfillset(3) leaves out and posix_spawn(3) would leave ignored.
+fn every_signal() -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: a signal set is bits, all of which may be set.
+    unsafe {
+        std::ptr::write_bytes(set.as_mut_ptr(), 0xff, 1);
+        set.assume_init()
+    }
 }
 
 /// The set of all signals, or the empty one.
