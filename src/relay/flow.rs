@@ -144,8 +144,13 @@ impl<'a> Flow<'a> {
             if !may_read || self.source.is_shut() {
                 return Ok(false);
             }
-            self.buffer.clear();
-            self.buffer.reserve_exact(self.piece());
+            // What is read is what there is room for, so the room is the piece, to the byte.
+            let piece = self.piece();
+            if self.buffer.capacity() == piece {
+                self.buffer.clear();
+            } else {
+                self.buffer = Vec::with_capacity(piece);
+            }
             let got = match self.source.read(&mut self.buffer) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 other => other.map_err(Fault::Source)?,

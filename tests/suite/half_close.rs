@@ -65,7 +65,7 @@ fn fifo() -> (File, File) {
     (File::from(reader), File::from(writer))
 }
 
-matrix!(one_shot:
+matrix!(one_shot over all:
     a_reply_comes_long_after_our_end,
     our_input_outlives_the_peers_fin,
     our_input_begins_after_the_peers_fin,

@@ -5,12 +5,15 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use socket2::{Domain, Socket, Type};
 
 use crate::capture::{DEADLINE, deadline, readable_by};
+use crate::peers::unix_address;
 
 /// Waits until `so` is true.
 ///
@@ -32,6 +35,16 @@ pub(crate) fn wait_refused(addr: SocketAddr) {
     wait_until("connecting is refused", || {
         let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
         TcpStream::connect_timeout(&addr, DEADLINE).is_err_and(refused)
+    });
+}
+
+/// Waits until nobody can be connected to at the path of a unix socket. What gets through is closed at once.
+#[track_caller]
+pub(crate) fn wait_deserted(path: &Path, kind: Type) {
+    wait_until("nobody is at the path", || {
+        let socket = Socket::new(Domain::UNIX, kind, None).expect("a socket");
+        let vain = |error: io::Error| matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound);
+        socket.connect(&unix_address(path)).is_err_and(vain)
     });
 }
 

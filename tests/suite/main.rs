@@ -20,6 +20,9 @@
 //!   * `concurrency`: how many there are, and who is let in
 //!   * `signals`: how they are stopped from outside
 //!   * `messages`: what is said, and with which status
+//!   * `datagram`: UDP: peers without an end, boundaries, everybody
+//!   * `forward`: `--to`, every transport to every transport
+//!   * `unix`: paths, credentials and datagrams of unix sockets
 //!   * `docs`: the man page, the completions and the README against the command line
 //!   * `house`: the source against the design
 
@@ -37,9 +40,12 @@ mod terminal;
 mod tool;
 
 mod concurrency;
+mod datagram;
 mod docs;
+mod forward;
 mod half_close;
 mod handlers;
 mod house;
 mod messages;
 mod signals;
+mod unix;

@@ -2,8 +2,11 @@
 //! makes a test of each, and the pair of ends that a body is given; it asserts nothing itself.
 //!
 //! To grow by a transport: a variant of [`Transport`], its arms in `Case::listen`, `Case::meet` and
-//! `Case::connect`, and its cells in the macro.
+//! `Case::connect`, and its word in the macro.
 
+use socket2::Type;
+
+use crate::kernel::{wait_deserted, wait_refused};
 use crate::launch::{Launch, Stdin};
 use crate::peers::{PeerListener, PeerStream};
 use crate::tool::Tool;
@@ -22,6 +25,10 @@ pub(crate) enum Role {
 pub(crate) enum Transport {
     /// TCP over 127.0.0.1.
     Tcp,
+    /// A unix stream socket, at a path.
+    Unix,
+    /// A unix socket of packets in sequence, at a path.
+    Seqpacket,
 }
 
 /// How many conversations fincat holds.
@@ -101,6 +108,18 @@ impl Case {
     pub(crate) fn meet(self, tool: &Tool) -> PeerStream {
         match self.transport {
             Transport::Tcp => PeerStream::tcp(tool.addr()),
+            Transport::Unix => PeerStream::unix(tool.path(), Type::STREAM),
+            Transport::Seqpacket => PeerStream::unix(tool.path(), Type::SEQPACKET),
+        }
+    }
+
+    /// Waits until nobody can come to `tool` any more.
+    #[track_caller]
+    pub(crate) fn wait_refused(self, tool: &Tool) {
+        match self.transport {
+            Transport::Tcp => wait_refused(tool.addr()),
+            Transport::Unix => wait_deserted(tool.path(), Type::STREAM),
+            Transport::Seqpacket => wait_deserted(tool.path(), Type::SEQPACKET),
         }
     }
 
@@ -118,63 +137,98 @@ impl Case {
         let flags = self.mode.flags();
         match self.transport {
             Transport::Tcp => launch.listen([&["127.0.0.1", "0"], flags, args].concat()),
+            Transport::Unix => launch.listen_unix([flags, args].concat()),
+            Transport::Seqpacket => launch.listen_unix([SEQPACKET, flags, args].concat()),
         }
     }
 
     #[track_caller]
     fn connect(self, launch: Launch, args: &[&str]) -> (Tool, PeerStream) {
-        match self.transport {
+        let (listener, tool) = match self.transport {
             Transport::Tcp => {
                 let listener = PeerListener::tcp();
                 let tool = launch.connect(listener.addr(), args);
-                let peer = listener.accept();
-                (tool, peer)
+                (listener, tool)
             }
-        }
+            Transport::Unix => {
+                let listener = PeerListener::unix(Type::STREAM);
+                let tool = launch.connect_unix(&listener.path(), args);
+                (listener, tool)
+            }
+            Transport::Seqpacket => {
+                let listener = PeerListener::unix(Type::SEQPACKET);
+                let tool = launch.connect_unix(&listener.path(), [SEQPACKET, args].concat());
+                (listener, tool)
+            }
+        };
+        (tool, listener.accept())
     }
 }
 
-/// Makes tests of bodies, each a `fn(Case)` beside the macro's use, named `body::cell`.
+/// What makes `unix` a matter of packets.
+const SEQPACKET: &[&str] = &["--type", "seqpacket"];
+
+/// Makes tests of bodies, each a `fn(Case)` beside the macro's use, named `body::transport::cell`.
 ///
 /// * `one_shot`: both roles, one conversation: for what only stdio can do;
 /// * `served`: `listen` in its three modes: for handlers, and servers that meet many peers;
 /// * `many`: `listen` in the two of them that hold several at once;
 /// * `every`: one-shot and served.
 ///
+/// Each over TCP alone, where it is about addresses, RST or acknowledgements, or over more:
+///
+/// * `over streams`: TCP and unix streams;
+/// * `over all`: those, and packets in sequence.
+///
 /// ```ignore
-/// matrix!(one_shot: our_end_comes_first, the_peers_end_comes_first);
+/// matrix!(one_shot over all: our_end_comes_first, the_peers_end_comes_first);
 ///
 /// fn our_end_comes_first(case: Case) { ... }
 /// ```
 macro_rules! matrix {
-    (one_shot: $($body:ident),+ $(,)?) => { $(mod $body {
-        matrix!(@cell $body listen_tcp Listen Tcp OneShot);
-        matrix!(@cell $body connect_tcp Connect Tcp OneShot);
+    ($cells:ident: $($body:ident),+ $(,)?) => { $(mod $body {
+        matrix!(@transport $cells $body tcp Tcp);
         use crate::matrix::matrix;
     })+ };
-    (served: $($body:ident),+ $(,)?) => { $(mod $body {
-        matrix!(@cell $body listen_tcp_single Listen Tcp Single);
-        matrix!(@cell $body listen_tcp_thread Listen Tcp Thread);
-        matrix!(@cell $body listen_tcp_fork Listen Tcp Fork);
+    ($cells:ident over streams: $($body:ident),+ $(,)?) => { $(mod $body {
+        matrix!(@transport $cells $body tcp Tcp);
+        matrix!(@transport $cells $body unix Unix);
         use crate::matrix::matrix;
     })+ };
-    (many: $($body:ident),+ $(,)?) => { $(mod $body {
-        matrix!(@cell $body listen_tcp_thread Listen Tcp Thread);
-        matrix!(@cell $body listen_tcp_fork Listen Tcp Fork);
+    ($cells:ident over all: $($body:ident),+ $(,)?) => { $(mod $body {
+        matrix!(@transport $cells $body tcp Tcp);
+        matrix!(@transport $cells $body unix Unix);
+        matrix!(@transport $cells $body seqpacket Seqpacket);
         use crate::matrix::matrix;
     })+ };
-    (every: $($body:ident),+ $(,)?) => { $(mod $body {
-        matrix!(@cell $body listen_tcp Listen Tcp OneShot);
-        matrix!(@cell $body connect_tcp Connect Tcp OneShot);
-        matrix!(@cell $body listen_tcp_single Listen Tcp Single);
-        matrix!(@cell $body listen_tcp_thread Listen Tcp Thread);
-        matrix!(@cell $body listen_tcp_fork Listen Tcp Fork);
+    (@transport one_shot $body:ident $name:ident $transport:ident) => { mod $name {
+        matrix!(@cell $body listen Listen $transport OneShot);
+        matrix!(@cell $body connect Connect $transport OneShot);
         use crate::matrix::matrix;
-    })+ };
+    } };
+    (@transport served $body:ident $name:ident $transport:ident) => { mod $name {
+        matrix!(@cell $body listen_single Listen $transport Single);
+        matrix!(@cell $body listen_thread Listen $transport Thread);
+        matrix!(@cell $body listen_fork Listen $transport Fork);
+        use crate::matrix::matrix;
+    } };
+    (@transport many $body:ident $name:ident $transport:ident) => { mod $name {
+        matrix!(@cell $body listen_thread Listen $transport Thread);
+        matrix!(@cell $body listen_fork Listen $transport Fork);
+        use crate::matrix::matrix;
+    } };
+    (@transport every $body:ident $name:ident $transport:ident) => { mod $name {
+        matrix!(@cell $body listen Listen $transport OneShot);
+        matrix!(@cell $body connect Connect $transport OneShot);
+        matrix!(@cell $body listen_single Listen $transport Single);
+        matrix!(@cell $body listen_thread Listen $transport Thread);
+        matrix!(@cell $body listen_fork Listen $transport Fork);
+        use crate::matrix::matrix;
+    } };
     (@cell $body:ident $name:ident $role:ident $transport:ident $mode:ident) => {
         #[test]
         fn $name() {
-            super::$body(crate::matrix::Case {
+            super::super::$body(crate::matrix::Case {
                 role: crate::matrix::Role::$role,
                 transport: crate::matrix::Transport::$transport,
                 mode: crate::matrix::Mode::$mode,

@@ -3,45 +3,77 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
+use tempfile::TempDir;
 
 use crate::capture::{DEADLINE, deadline, readable_by};
 use crate::launch::{Launch, Stdin};
 use crate::process::Process;
 
 /// A peer that waits to be connected to.
-pub(crate) enum PeerListener {
-    /// On a free port of 127.0.0.1.
-    Tcp(TcpListener),
+pub(crate) struct PeerListener {
+    socket: Socket,
+    kind: Type,
+    /// Where its path lies, if it has one; removed with it.
+    folder: Option<TempDir>,
 }
 
 impl PeerListener {
     /// Listens on a free port of 127.0.0.1.
     #[track_caller]
     pub(crate) fn tcp() -> Self {
-        Self::Tcp(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a free port"))
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a free port");
+        Self { socket: listener.into(), kind: Type::STREAM, folder: None }
+    }
+
+    /// Listens on a path of its own, with a unix socket of this type.
+    #[track_caller]
+    pub(crate) fn unix(kind: Type) -> Self {
+        let folder = TempDir::new().expect("a folder for the socket");
+        let socket = Socket::new(Domain::UNIX, kind, None).expect("a socket");
+        socket.bind(&SockAddr::unix(folder.path().join("peer")).expect("a short path")).expect("bind");
+        socket.listen(128).expect("listen");
+        Self { socket, kind, folder: Some(folder) }
     }
 
     /// Where it listens.
     #[track_caller]
     pub(crate) fn addr(&self) -> SocketAddr {
-        let Self::Tcp(listener) = self;
-        listener.local_addr().expect("a bound socket has an address")
+        inet(self.socket.local_addr())
+    }
+
+    /// The path it listens at.
+    #[track_caller]
+    pub(crate) fn path(&self) -> String {
+        let folder = self.folder.as_ref().expect("it is a unix socket");
+        folder.path().join("peer").to_str().expect("a path in UTF-8").to_owned()
     }
 
     /// Waits for a connection.
     #[track_caller]
     pub(crate) fn accept(&self) -> PeerStream {
-        let Self::Tcp(listener) = self;
-        assert!(readable_by(listener, deadline()), "nobody has connected");
-        PeerStream::Tcp(listener.accept().expect("accept").0)
+        assert!(readable_by(&self.socket, deadline()), "nobody has connected");
+        PeerStream::new(self.socket.accept().expect("accept").0, self.kind)
     }
+
+    /// Whether somebody has connected and waits to be accepted.
+    pub(crate) fn is_wanted(&self) -> bool {
+        readable_by(&self.socket, Instant::now())
+    }
+}
+
+/// The address of a TCP socket.
+#[track_caller]
+fn inet(addr: io::Result<SockAddr>) -> SocketAddr {
+    addr.expect("a socket with an address").as_socket().expect("an address of TCP")
 }
 
 /// How a peer's conversation ended, as the peer saw it.
@@ -53,17 +85,27 @@ pub(crate) enum Ending {
     Reset,
 }
 
+/// The largest packet that a peer of type seqpacket sends.
+const PACKET: usize = 32 << 10;
+
 /// The peer's end of a conversation. Every read and write has a deadline; dropping it closes it.
-pub(crate) enum PeerStream {
-    /// A TCP connection.
-    Tcp(TcpStream),
+pub(crate) struct PeerStream {
+    socket: Socket,
+    /// Each write is a packet, and each read takes a whole one.
+    packets: bool,
+    /// What is left of a packet of which less was asked for.
+    rest: Mutex<Vec<u8>>,
 }
 
 impl PeerStream {
+    fn new(socket: Socket, kind: Type) -> Self {
+        Self { socket, packets: kind == Type::SEQPACKET, rest: Mutex::default() }
+    }
+
     /// Connects to `addr`.
     #[track_caller]
     pub(crate) fn tcp(addr: SocketAddr) -> Self {
-        Self::Tcp(TcpStream::connect_timeout(&addr, DEADLINE).expect("connect to fincat"))
+        Self::new(TcpStream::connect_timeout(&addr, DEADLINE).expect("connect to fincat").into(), Type::STREAM)
     }
 
     /// Connects to `addr` from `source`, such as another address of 127.0.0.0/8.
@@ -72,22 +114,23 @@ impl PeerStream {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::new(source.into(), 0).into()).expect("bind");
         socket.connect_timeout(&addr.into(), DEADLINE).expect("connect to fincat");
-        Self::Tcp(socket.into())
+        Self::new(socket, Type::STREAM)
+    }
+
+    /// Connects to a path, or to an abstract `@name`, with a unix socket of this type.
+    #[track_caller]
+    pub(crate) fn unix(path: impl AsRef<Path>, kind: Type) -> Self {
+        let socket = Socket::new(Domain::UNIX, kind, None).expect("a socket");
+        // A full backlog makes connect(2) wait, for as long as writing may take.
+        socket.set_write_timeout(Some(DEADLINE)).expect("a timeout");
+        socket.connect(&unix_address(path.as_ref())).expect("connect to fincat");
+        Self::new(socket, kind)
     }
 
     /// Its own address and fincat's.
     #[track_caller]
     pub(crate) fn addrs(&self) -> (SocketAddr, SocketAddr) {
-        let Self::Tcp(stream) = self;
-        let (local, remote) = (stream.local_addr(), stream.peer_addr());
-        (local.expect("a local address"), remote.expect("a peer"))
-    }
-
-    /// The one place that knows the families apart.
-    fn socket(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp(stream) => SockRef::from(stream),
-        }
+        (inet(self.socket.local_addr()), inet(self.socket.peer_addr()))
     }
 
     /// Reads exactly `count` bytes.
@@ -127,20 +170,20 @@ impl PeerStream {
     /// Demands that for `time` neither a byte nor an end arrives.
     #[track_caller]
     pub(crate) fn hears_nothing_for(&self, time: Duration) {
-        let socket = self.socket();
-        let quiet = !readable_by(&*socket, Instant::now() + time);
+        assert_eq!(*self.rest.lock().unwrap(), b"", "the peer expected silence");
+        let quiet = !readable_by(&self.socket, Instant::now() + time);
         assert!(quiet, "the peer expected {time:?} of silence");
     }
 
     #[track_caller]
     fn read_up_to(&self, count: usize, deadline: Instant) -> (Vec<u8>, Option<Ending>) {
-        let socket = self.socket();
-        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+        let mut rest = self.rest.lock().unwrap();
+        let (mut bytes, mut buffer) = (mem::take(&mut *rest), vec![0; 64 * 1024]);
         while bytes.len() < count {
-            let ready = readable_by(&*socket, deadline);
+            let ready = readable_by(&self.socket, deadline);
             assert!(ready, "the peer has {} bytes, and no more come", bytes.len());
-            let room = buffer.len().min(count - bytes.len());
-            match (&*socket).read(&mut buffer[..room]) {
+            let room = if self.packets { buffer.len() } else { buffer.len().min(count - bytes.len()) };
+            match (&self.socket).read(&mut buffer[..room]) {
                 Ok(0) => return (bytes, Some(Ending::Fin)),
                 Ok(n) => bytes.extend_from_slice(&buffer[..n]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -150,15 +193,28 @@ impl PeerStream {
                 Err(error) => panic!("the peer cannot read: {error}"),
             }
         }
+        *rest = bytes.split_off(count);
         (bytes, None)
+    }
+
+    /// Reads to the end, and tells how many bytes the largest packet had, or the largest read of a stream.
+    #[track_caller]
+    pub(crate) fn largest_packet(&self) -> usize {
+        let (mut buffer, deadline, mut largest) = (vec![0; 256 << 10], deadline(), 0);
+        loop {
+            assert!(readable_by(&self.socket, deadline), "no more packets, and no end");
+            match (&self.socket).read(&mut buffer).expect("the peer reads") {
+                0 => return largest,
+                count => largest = largest.max(count),
+            }
+        }
     }
 
     /// Writes all of `bytes`, which must be few enough to need no reader at the other end.
     #[track_caller]
     pub(crate) fn write(&self, bytes: impl AsRef<[u8]>) {
-        let socket = self.socket();
-        socket.set_write_timeout(Some(DEADLINE)).expect("a timeout");
-        let written = (&*socket).write_all(bytes.as_ref());
+        self.socket.set_write_timeout(Some(DEADLINE)).expect("a timeout");
+        let written = write_all(&self.socket, bytes.as_ref(), self.packets);
         written.expect("the peer cannot write");
     }
 
@@ -166,11 +222,12 @@ impl PeerStream {
     /// not closed before that thread has ended.
     #[track_caller]
     pub(crate) fn send(&self, bytes: Vec<u8>) -> Sending {
-        let socket = self.socket().try_clone().expect("a second descriptor");
+        let socket = self.socket.try_clone().expect("a second descriptor");
         socket.set_write_timeout(Some(DEADLINE)).expect("a timeout");
         let (report, result) = mpsc::channel();
+        let packets = self.packets;
         thread::spawn(move || {
-            let _ = report.send((&socket).write_all(&bytes));
+            let _ = report.send(write_all(&socket, &bytes, packets));
         });
         Sending(result)
     }
@@ -178,20 +235,24 @@ impl PeerStream {
     /// Ends our direction: FIN.
     #[track_caller]
     pub(crate) fn shutdown(&self) {
-        self.socket().shutdown(Shutdown::Write).expect("shutdown");
+        self.socket.shutdown(Shutdown::Write).expect("shutdown");
     }
 
     /// Aborts the connection with RST. What fincat's kernel has not acknowledged is lost: see
     /// [`PeerStream::settle`].
     #[track_caller]
     pub(crate) fn reset(self) {
-        let linger = self.socket().set_linger(Some(Duration::ZERO));
+        let linger = self.socket.set_linger(Some(Duration::ZERO));
         linger.expect("SO_LINGER");
     }
 
-    /// Waits until all that was written, FIN included, is acknowledged by fincat's kernel.
+    /// Waits until all that was written, FIN included, is acknowledged by fincat's kernel; between unix
+    /// sockets it is there at once.
     #[track_caller]
     pub(crate) fn settle(&self) {
+        if self.socket.domain().expect("a family") == Domain::UNIX {
+            return;
+        }
         let (local, peer) = self.addrs();
         let deadline = deadline();
         // The kernel wakes nobody for an acknowledgement: this is the one state that is sampled.
@@ -200,6 +261,18 @@ impl PeerStream {
             thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// The address of a path, or of an abstract `@name`.
+#[track_caller]
+pub(crate) fn unix_address(path: &Path) -> SockAddr {
+    let text = path.to_str().expect("a path in UTF-8");
+    let named = text.strip_prefix('@').map(|name| PathBuf::from(format!("\0{name}")));
+    SockAddr::unix(named.as_deref().unwrap_or(path)).expect("a short path")
+}
+
+fn write_all(mut socket: &Socket, bytes: &[u8], packets: bool) -> io::Result<()> {
+    bytes.chunks(if packets { PACKET } else { usize::MAX }).try_for_each(|piece| socket.write_all(piece))
 }
 
 /// What /proc/net/tcp calls tx_queue: written here and not acknowledged there.

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use tempfile::TempDir;
@@ -34,6 +35,8 @@ const FINCAT: &str = env!("CARGO_BIN_EXE_fincat");
 pub(crate) struct Tool {
     process: Process,
     announced: Vec<String>,
+    /// Where its path lies, if the suite chose one; kept for as long as it runs.
+    folder: Option<TempDir>,
 }
 
 impl Tool {
@@ -78,6 +81,12 @@ impl Tool {
         addrs
     }
 
+    /// The first announced path, or `@name`.
+    #[track_caller]
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(&self.announced[0])
+    }
+
     /// The announcement as it was written, one line for each address or path.
     pub(crate) fn announced(&self) -> &[String] {
         &self.announced
@@ -112,10 +121,27 @@ impl Launch {
         self.fincat([&["connect", &host, &port], args.as_ref()].concat())
     }
 
+    /// `fincat unix listen PATH ARGS...` on a path in a folder that lasts as long as fincat does.
+    #[track_caller]
+    pub(crate) fn listen_unix<'a>(self, args: impl AsRef<[&'a str]>) -> Tool {
+        let folder = TempDir::new().expect("a folder for the socket");
+        let path = folder.path().join("fincat");
+        let path = path.to_str().expect("a path in UTF-8");
+        let mut tool = self.announce(&["unix", "listen"], &[&[path], args.as_ref()].concat());
+        tool.folder = Some(folder);
+        tool
+    }
+
+    /// `fincat unix connect PATH ARGS...`; returns at once.
+    #[track_caller]
+    pub(crate) fn connect_unix<'a>(self, path: &'a str, args: impl AsRef<[&'a str]>) -> Tool {
+        self.fincat([&["unix", "connect", path], args.as_ref()].concat())
+    }
+
     /// `fincat ARGS...`; returns at once.
     #[track_caller]
     pub(crate) fn fincat<A: AsRef<OsStr>>(self, args: impl IntoIterator<Item = A>) -> Tool {
-        Tool { process: self.start(FINCAT, args), announced: Vec::new() }
+        Tool { process: self.start(FINCAT, args), announced: Vec::new(), folder: None }
     }
 
     /// `fincat ARGS...`, run to its end.

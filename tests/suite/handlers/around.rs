@@ -6,12 +6,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::kernel::{Stat, children, has_ipv6, wait_until};
 use crate::launch::Stdin;
-use crate::matrix::{Case, Mode, matrix};
+use crate::matrix::{Case, Mode, Transport, matrix};
 use crate::peers::PeerStream;
 use crate::tool::Tool;
 
-matrix!(every:
-    the_addresses_are_in_the_environment,
+matrix!(every: the_addresses_are_in_the_environment);
+
+matrix!(every over streams:
     nothing_is_open_but_the_first_three,
     what_it_complains_about_is_on_our_standard_error,
     every_signal_is_as_a_program_expects_it,
@@ -19,9 +20,11 @@ matrix!(every:
     it_is_our_child_in_the_right_group,
 );
 
-matrix!(many: it_is_told_how_many_there_are, nothing_of_another_conversation_is_open);
+matrix!(many: it_is_told_how_many_there_are);
 
-matrix!(served: its_end_is_noticed_at_once);
+matrix!(many over all: nothing_of_another_conversation_is_open);
+
+matrix!(served over all: its_end_is_noticed_at_once);
 
 /// What a command that was run for one conversation wrote, with the socket and with pipes.
 #[track_caller]
@@ -30,10 +33,12 @@ fn written(case: Case, setup: &str, command: &[&str]) -> [String; 2] {
         let launch = Tool::with(Stdin::Null).setup(setup).env("WORD", "inherited");
         let (mut tool, peer) = case.pair_with(launch, &[how, command].concat());
         let text = String::from_utf8(peer.read_to_end()).expect("UTF-8");
-        let (ours, theirs) = peer.addrs();
+        let addrs = (case.transport == Transport::Tcp).then(|| peer.addrs());
         drop(peer);
         tool.wait().expect(0);
-        let text = text.replace(&ours.to_string(), "PEER").replace(&theirs.to_string(), "LOCAL");
+        let text = addrs.map_or(text.clone(), |(ours, theirs)| {
+            text.replace(&ours.to_string(), "PEER").replace(&theirs.to_string(), "LOCAL")
+        });
         text.replace(&format!("\t{}\t", tool.id()), "\tFINCAT\t")
     })
 }

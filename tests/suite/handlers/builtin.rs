@@ -11,7 +11,7 @@ use crate::matrix::{Case, Mode, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::tool::Tool;
 
-matrix!(every:
+matrix!(every over all:
     echo_says_what_it_hears,
     discard_says_nothing,
     send_says_a_text_and_hears_the_peer_out,
@@ -97,7 +97,7 @@ fn every_peer_gets_the_whole_file(case: Case) {
     }
 }
 
-matrix!(served: every_peer_gets_the_whole_file);
+matrix!(served over all: every_peer_gets_the_whole_file);
 
 /// Known before anybody has come.
 #[test]
@@ -120,7 +120,7 @@ fn an_unknown_escape_is_refused() {
     }
 }
 
-matrix!(one_shot: crlf_across_pieces, crlf_across_buffers);
+matrix!(one_shot over all: crlf_across_pieces, crlf_across_buffers);
 
 /// Each LF that no CR precedes becomes CRLF, wherever the pieces of standard input are cut.
 fn crlf_across_pieces(case: Case) {

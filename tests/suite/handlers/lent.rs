@@ -10,7 +10,7 @@ use crate::matrix::{Case, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::Ending;
 
-matrix!(every:
+matrix!(every over streams:
     cat_is_an_echo,
     the_socket_is_blocking_while_it_is_lent,
     an_answer_comes_long_after_the_peers_end,

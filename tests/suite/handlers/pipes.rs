@@ -8,7 +8,7 @@ use crate::pattern::{assert_same, pattern};
 use crate::peers::Ending;
 use crate::tool::Tool;
 
-matrix!(every:
+matrix!(every over all:
     cat_is_an_echo,
     the_commands_end_is_passed_on_at_once,
     the_peers_end_is_passed_on_at_once,
@@ -18,7 +18,7 @@ matrix!(every:
     data_ends_with_the_last_writer,
 );
 
-matrix!(many: a_command_holds_no_end_of_anothers_pipes);
+matrix!(many over all: a_command_holds_no_end_of_anothers_pipes);
 
 /// 4 MiB there and back, at once.
 fn cat_is_an_echo(case: Case) {
@@ -92,7 +92,7 @@ fn an_answer_outlives_what_the_command_left_unread(case: Case) {
 
 /// Data ends at EOF, never at the command's end: somebody else may still be writing.
 fn data_ends_with_the_last_writer(case: Case) {
-    let line = "(sleep 1; echo late) & echo early";
+    let line = "(sleep 0.5; echo late) & echo early";
     let (mut tool, peer) = case.pair(Stdin::Null, &["--pipes", "--sh", line]);
     assert_eq!(peer.read_to_end(), b"early\nlate\n");
     tool.wait().expect(0);
