@@ -6,6 +6,8 @@ mod typed;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -155,6 +157,9 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     if hears_everybody {
         conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
         conversation.closing.idle_timeout = idle_timeout;
+        // Every address of the machine has a socket of its own; they count together.
+        let count = conversation.letters.datagrams;
+        conversation.letters.in_all = count.map(|count| Arc::new(AtomicU64::new(count)));
     }
     let free = |fd| fd != 0 && (fd != 1 || !conversation.task.uses_stdout());
     if let Some(fd) = waiting.ready_fd.filter(|&fd| !free(fd)) {
@@ -237,6 +242,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
         lines: letters.lines,
         size: letters.size.map(|size| size as usize),
         datagrams: letters.datagrams,
+        in_all: None,
         empty_ends: letters.eof_datagram,
     };
     Ok(Conversation { task, closing, letters, deadline: ends.deadline, level: says.level() })

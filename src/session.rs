@@ -53,7 +53,7 @@ impl Terms {
         bells: &'c [BorrowedFd<'c>],
         log: &'c Log,
     ) -> Circumstances<'c> {
-        let (closing, letters, roster) = (self.closing, self.letters, &self.roster);
+        let (closing, letters, roster) = (self.closing, self.letters.clone(), &self.roster);
         Circumstances { closing, letters, number, roster, log, until: deadline.map(|deadline| deadline.at), bells }
     }
 }

@@ -128,7 +128,7 @@ pub struct EndArgs {
     /// After either end, TIME without a byte the other way is a failure
     #[arg(long, value_name = "TIME", value_parser = time, hide_short_help = true)]
     pub half_close_timeout: Option<Duration>,
-    /// TIME without a byte either way is a failure
+    /// TIME without a byte either way is a failure; for datagrams, an end in order
     #[arg(long, value_name = "TIME", value_parser = time, hide_short_help = true)]
     pub idle_timeout: Option<Duration>,
     /// Everything must be over after TIME; in a server, each conversation

@@ -15,13 +15,13 @@ use crate::sys::Manner;
 use crate::trace::reason;
 
 /// RFC 862: what the peer sends goes back to it; its FIN is answered by ours when everything is back.
-pub(super) fn echo(partner: Partner<'_>, closing: Closing) -> Wiring<'_> {
+pub(super) fn echo<'a>(partner: &Partner<'a>, closing: Closing) -> Wiring<'a> {
     let incoming = Some(partner.hear(partner.peer.sink()));
     Wiring::flows(Flows { outgoing: None, incoming }, closing, Input::Finite)
 }
 
 /// RFC 863: what the peer sends is dropped; its FIN is answered by ours.
-pub(super) fn discard(partner: Partner<'_>, closing: Closing) -> Wiring<'_> {
+pub(super) fn discard<'a>(partner: &Partner<'a>, closing: Closing) -> Wiring<'a> {
     let incoming = Some(partner.hear(Output::Dropped.sink()));
     Wiring::flows(Flows { outgoing: None, incoming }, closing, Input::Finite)
 }
@@ -54,7 +54,7 @@ impl Payload {
     }
 
     /// The payload to the peer, what the peer answers to `output`.
-    pub(super) fn wire<'a>(&'a self, partner: Partner<'a>, output: Output, closing: Closing) -> Result<Wiring<'a>> {
+    pub(super) fn wire<'a>(&'a self, partner: &Partner<'a>, output: Output, closing: Closing) -> Result<Wiring<'a>> {
         let source = match (self, self.open()?) {
             (_, Some(file)) => Source::descriptor("the file to send", Handle::Own(file.into()), Manner::Plain),
             (Payload::Text(text), None) => Source::text(text),

@@ -92,7 +92,7 @@ impl Command {
     }
 
     /// Starts the command and wires what is left for us to do.
-    pub(super) fn wire<'a>(&'a self, partner: Partner<'a>, with: &Circumstances<'_>) -> Result<Wiring<'a>> {
+    pub(super) fn wire<'a>(&'a self, partner: &Partner<'a>, with: &Circumstances<'_>) -> Result<Wiring<'a>> {
         let peer = partner.peer;
         let started = match self.joined {
             Joined::Socket => self.start(peer, with, peer.as_fd(), peer.as_fd()).map(Wiring::Lent),
@@ -107,7 +107,7 @@ impl Command {
 
     fn start_piped<'a>(
         &'a self,
-        partner: Partner<'a>,
+        partner: &Partner<'a>,
         with: &Circumstances<'_>,
         (speaks, hears): (bool, bool),
     ) -> io::Result<Wiring<'a>> {

@@ -35,7 +35,7 @@ impl Forward {
     /// Connects to the other peer, kept in `upstream`, and joins the two.
     pub(super) fn wire<'a>(
         &'a self,
-        partner: Partner<'a>,
+        partner: &Partner<'a>,
         closing: Closing,
         upstream: &'a OnceCell<Connection>,
         until: Option<Instant>,

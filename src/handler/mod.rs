@@ -9,6 +9,8 @@ pub mod stdio;
 
 use std::cell::OnceCell;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use crate::net::connection::Connection;
@@ -110,20 +112,22 @@ impl<'a> Wiring<'a> {
 }
 
 /// How datagrams are cut, counted and ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Letters {
     /// A line is a datagram, and a datagram a line (`--lines`).
     pub lines: bool,
     /// The most bytes of one that is sent (`--size`).
     pub size: Option<usize>,
-    /// How many are received (`--datagrams`).
+    /// How many are received (`--datagrams`), in each conversation.
     pub datagrams: Option<u64>,
+    /// The same for all conversations together: how many are left.
+    pub in_all: Option<Arc<AtomicU64>>,
     /// An empty one is the end (`--eof-datagram`).
     pub empty_ends: bool,
 }
 
 /// The peer as a handler sees it: somebody to speak to and to hear.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Partner<'a> {
     peer: &'a Connection,
     letters: Letters,
@@ -131,7 +135,7 @@ pub struct Partner<'a> {
 
 impl<'a> Partner<'a> {
     /// The flow from `source` to the peer.
-    fn speak(self, source: Source<'a>) -> Flow<'a> {
+    fn speak(&self, source: Source<'a>) -> Flow<'a> {
         let sink = self.peer.sink().cut(self.letters.size, self.letters.empty_ends);
         let framing = match sink.packet_size() {
             Some(_) if source.is_packets() => Framing::AsRead,
@@ -144,8 +148,10 @@ impl<'a> Partner<'a> {
     }
 
     /// The flow from the peer to `sink`.
-    fn hear(self, sink: Sink<'a>) -> Flow<'a> {
-        let source = self.peer.source().ending(self.letters.datagrams, self.letters.empty_ends);
+    fn hear(&self, sink: Sink<'a>) -> Flow<'a> {
+        let own = || self.letters.datagrams.map(|count| Arc::new(AtomicU64::new(count)));
+        let left = self.letters.in_all.clone().or_else(own);
+        let source = self.peer.source().ending(left, self.letters.empty_ends);
         let framing = if self.letters.lines && source.is_packets() && sink.packet_size().is_none() {
             Framing::Terminated
         } else {
@@ -159,7 +165,7 @@ impl<'a> Partner<'a> {
 const LONGEST_LINE: usize = 65_507;
 
 /// What a conversation is wired with, besides its peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Circumstances<'c> {
     /// The policy of its end.
     pub closing: Closing,
@@ -184,13 +190,13 @@ pub fn wire<'a>(
     upstream: &'a OnceCell<Connection>,
     with: &Circumstances<'_>,
 ) -> anyhow::Result<Wiring<'a>> {
-    let partner = Partner { peer, letters: with.letters };
+    let partner = Partner { peer, letters: with.letters.clone() };
     match task {
-        Task::Stdio(stdio) => Ok(stdio.wire(partner, with.closing, with.log)),
-        Task::Command(command) => command.wire(partner, with),
-        Task::Echo => Ok(builtin::echo(partner, with.closing)),
-        Task::Discard => Ok(builtin::discard(partner, with.closing)),
-        Task::Send(payload, output) => payload.wire(partner, *output, with.closing),
-        Task::Forward(forward) => forward.wire(partner, with.closing, upstream, with.until, with.bells),
+        Task::Stdio(stdio) => Ok(stdio.wire(&partner, with.closing, with.log)),
+        Task::Command(command) => command.wire(&partner, with),
+        Task::Echo => Ok(builtin::echo(&partner, with.closing)),
+        Task::Discard => Ok(builtin::discard(&partner, with.closing)),
+        Task::Send(payload, output) => payload.wire(&partner, *output, with.closing),
+        Task::Forward(forward) => forward.wire(&partner, with.closing, upstream, with.until, with.bells),
     }
 }

@@ -48,7 +48,7 @@ pub enum Output {
 
 impl Stdio {
     /// Wires both directions, or only the incoming one where standard input is not read.
-    pub(super) fn wire<'a>(self, partner: Partner<'a>, closing: Closing, log: &Log) -> Wiring<'a> {
+    pub(super) fn wire<'a>(self, partner: &Partner<'a>, closing: Closing, log: &Log) -> Wiring<'a> {
         let kind = sys::kind(sys::stdin()).unwrap_or(Kind::Null);
         let speaks = match self.speaking {
             Speaking::Yes => true,

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 use socket2::{SockAddr, Socket};
@@ -118,7 +119,7 @@ impl Connection {
             return source;
         }
         let mail = self.mail.take();
-        let only = self.is_one_datagram.then_some(mail.len() as u64);
+        let only = self.is_one_datagram.then(|| Arc::new(AtomicU64::new(mail.len() as u64)));
         let sized = self.transport.is_unix();
         let ends = self.transport.has_ends() || self.ends_with_its_listener;
         let leashed = self.slot.is_some();

@@ -39,7 +39,11 @@ impl Relay<'_> {
     /// The peer's socket takes nothing more. What it sent before is delivered first, if somebody else reads that.
     fn peer_refuses(&mut self, side: Side, error: io::Error) {
         let hears = self.flows.incoming.as_ref().is_some_and(|flow| flow.state() != State::Done);
-        if side == Side::We && hears {
+        if self.closing.endless {
+            // Nothing will tell of an end: what has come already is all there is.
+            self.advance(Side::Peer, true);
+            self.end(Ending::of_peer(error, true), Patience::Brief);
+        } else if side == Side::We && hears {
             self.broken = Some(error);
             if let Some(flow) = &mut self.flows.outgoing {
                 flow.abandon();

@@ -276,6 +276,9 @@ impl<'a> Relay<'a> {
                 }
             }
             Action::End => {
+                if self.closing.endless {
+                    self.half_close();
+                }
                 self.finish_output();
                 self.end(Ending::Order, Patience::Full);
             }

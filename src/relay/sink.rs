@@ -184,7 +184,10 @@ impl<'a> Sink<'a> {
         match self.finish {
             Finish::Nothing => Ok(()),
             // It may be lost, as any datagram.
-            Finish::EmptyPacket => self.write(b"").or(Ok(0)).map(drop),
+            Finish::EmptyPacket => {
+                self.finish = Finish::Nothing;
+                self.write(b"").or(Ok(0)).map(drop)
+            }
             Finish::ShutdownWrite => {
                 sys::shutdown_write(handle.as_fd())?;
                 if self.reader == Reader::Output { self.close() } else { Ok(()) }

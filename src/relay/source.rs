@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::end::Handle;
 use crate::sys::{self, Manner};
@@ -54,9 +56,9 @@ impl<'a> Source<'a> {
 
     /// The same source, limited to a number of datagrams; with `empty_ends`, an empty one is the end.
     #[must_use]
-    pub fn ending(mut self, after: Option<u64>, empty_ends: bool) -> Self {
+    pub fn ending(mut self, after: Option<Arc<AtomicU64>>, empty_ends: bool) -> Self {
         if let Some(packets) = &mut self.packets {
-            packets.left = packets.left.or(after);
+            packets.left = packets.left.take().or(after);
             packets.empty_ends = empty_ends;
         }
         self
@@ -145,7 +147,7 @@ impl<'a> Source<'a> {
 
     /// Whether the next read needs no descriptor: mail is at hand, or no more of it may come.
     fn has_mail(&self) -> bool {
-        let at_hand = |packets: &Packets| packets.rest || !packets.mail.is_empty() || packets.left == Some(0);
+        let at_hand = |packets: &Packets| packets.rest || !packets.mail.is_empty() || packets.has_had_all();
         self.packets.as_ref().is_some_and(at_hand)
     }
 
@@ -185,8 +187,8 @@ pub struct Packets {
     pub ends: bool,
     /// An empty datagram is the end.
     pub empty_ends: bool,
-    /// Datagrams until the end.
-    pub left: Option<u64>,
+    /// Datagrams until the end; several sources may count together.
+    pub left: Option<Arc<AtomicU64>>,
     /// Datagrams can be larger than UDP's: the kernel is asked before each.
     pub sized: bool,
     /// It ends with what has come already.
@@ -198,13 +200,17 @@ pub struct Packets {
 }
 
 impl Packets {
+    fn has_had_all(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0)
+    }
+
     /// Whether an empty queue is the end.
     fn is_over(&self, socket: BorrowedFd<'_>) -> bool {
         self.rest || self.leashed && sys::has_hung_up(socket)
     }
 
     fn read(&mut self, socket: BorrowedFd<'_>, manner: Manner, buffer: &mut Vec<u8>) -> io::Result<Got> {
-        if self.left == Some(0) {
+        if self.has_had_all() {
             return Ok(Got::End);
         }
         let n = match self.mail.pop_front() {
@@ -220,7 +226,10 @@ impl Packets {
         if n == 0 && (self.empty_ends || self.ends && sys::has_hung_up(socket)) {
             return Ok(Got::End);
         }
-        self.left = self.left.map(|left| left - 1);
+        if let Some(left) = &self.left {
+            // Another source may have counted to the end in this moment: what was received is delivered all the same.
+            let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        }
         Ok(Got::Packet)
     }
 }
