@@ -3,14 +3,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use signal_hook::SigId;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level;
 
-use crate::sys::{self, Manner, PipeEnds, process};
+use crate::sys::{self, Manner, PipeEnds, PollFlags, process};
 
 /// What a process needs to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,18 @@ pub struct Signals {
     stop: OwnedFd,
     kill: OwnedFd,
     kill_ring: OwnedFd,
-    hangup: Option<OwnedFd>,
-    child: Option<OwnedFd>,
+    hangup: Option<Bell>,
+    child: Option<Bell>,
     last: Arc<AtomicUsize>,
     hearing: Hearing,
     registered: Mutex<Registered>,
+}
+
+/// A pipe that is drained, and a flag that spares the question whether it rang.
+#[derive(Debug)]
+struct Bell {
+    pipe: OwnedFd,
+    rang: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -55,8 +62,8 @@ impl Signals {
         let (kill, kill_ring) = sys::pipe(PipeEnds::Reader)?;
         let stop = self_pipe(stopping, Some(&last), &mut ids)?;
         let stop = stop.ok_or_else(|| io::Error::other("SIGTERM cannot be heard"))?;
-        let hangup = if hearing == Hearing::One { None } else { self_pipe(&[SIGHUP], None, &mut ids)? };
-        let child = if hearing == Hearing::Processes { self_pipe(&[SIGCHLD], None, &mut ids)? } else { None };
+        let hangup = if hearing == Hearing::One { None } else { Bell::on(SIGHUP, &mut ids)? };
+        let child = if hearing == Hearing::Processes { Bell::on(SIGCHLD, &mut ids)? } else { None };
         let registered = Mutex::new(Registered { ids, escalated: false });
         Ok(Self { stop, kill, kill_ring, hangup, child, last, hearing, registered })
     }
@@ -79,32 +86,32 @@ impl Signals {
 
     /// Readable after HUP, where that does not stop.
     pub fn hangup(&self) -> Option<BorrowedFd<'_>> {
-        self.hangup.as_ref().map(AsFd::as_fd)
+        self.hangup.as_ref().map(|bell| bell.pipe.as_fd())
     }
 
     /// Readable after a child's end, where those are heard of.
     pub fn child(&self) -> Option<BorrowedFd<'_>> {
-        self.child.as_ref().map(AsFd::as_fd)
+        self.child.as_ref().map(|bell| bell.pipe.as_fd())
     }
 
     /// Whether a HUP has come since the last question.
     pub fn take_hangup(&self) -> bool {
-        self.hangup.as_ref().is_some_and(drain)
+        self.hangup.as_ref().is_some_and(Bell::answer)
     }
 
     /// Whether a child has ended since the last question.
     pub fn take_child(&self) -> bool {
-        self.child.as_ref().is_some_and(drain)
+        self.child.as_ref().is_some_and(Bell::answer)
     }
 
     /// Whether `stop` has rung.
     pub fn stopped(&self) -> bool {
-        sys::waiting(self.stop()).is_some_and(|bytes| bytes > 0)
+        self.received().is_some()
     }
 
     /// Whether `kill` has rung.
     pub fn killed(&self) -> bool {
-        sys::waiting(self.kill()).is_some_and(|bytes| bytes > 0)
+        !sys::ready(self.kill(), PollFlags::IN).is_empty()
     }
 
     /// From now on another signal to stop rings `kill`; at once, if two have come already.
@@ -172,13 +179,31 @@ fn self_pipe(signals: &[i32], last: Option<&Arc<AtomicUsize>>, ids: &mut Vec<Sig
     Ok((ids.len() > before).then_some(reader))
 }
 
-/// Empties a pipe; whether there was anything.
-fn drain(pipe: &OwnedFd) -> bool {
-    let mut bytes = Vec::with_capacity(256);
-    let mut any = false;
-    while matches!(sys::read(pipe.as_fd(), Manner::Plain, &mut bytes), Ok(1..)) {
-        bytes.clear();
-        any = true;
+impl Bell {
+    /// None where the signal is ignored.
+    fn on(signal: i32, ids: &mut Vec<SigId>) -> io::Result<Option<Self>> {
+        if signal == SIGHUP && process::is_ignored(signal) {
+            return Ok(None);
+        }
+        let rang = Arc::new(AtomicBool::new(false));
+        // Before the pipe, so that whoever is woken finds the flag set; and after it, in case somebody has emptied the
+        // pipe in between.
+        let flag = || signal_hook::flag::register(signal, Arc::clone(&rang));
+        ids.push(flag()?);
+        let pipe = self_pipe(&[signal], None, ids)?;
+        ids.push(flag()?);
+        Ok(pipe.map(|pipe| Self { pipe, rang }))
     }
-    any
+
+    /// Whether it has rung since the last question; it is silent afterwards.
+    fn answer(&self) -> bool {
+        if !self.rang.swap(false, Ordering::Acquire) {
+            return false;
+        }
+        let mut bytes = Vec::with_capacity(256);
+        while matches!(sys::read(self.pipe.as_fd(), Manner::Plain, &mut bytes), Ok(1..)) {
+            bytes.clear();
+        }
+        true
+    }
 }
