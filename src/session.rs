@@ -18,7 +18,7 @@ use crate::net::connection::Connection;
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Bound, Ending, Outcome};
-use crate::relay::{Flows, Relay, Turn};
+use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags, Signal};
 use crate::trace::{Event, Level, Log, reason, span};
@@ -123,9 +123,14 @@ pub fn converse(
     };
     match wiring {
         Ok(Wiring::Flows { flows, closing, command }) => {
-            let session = Session { peer: &peer, name: &name, log: &log, deadline, started: Instant::now() };
-            let errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
-            session.relay(*flows, closing, errand, attention)
+            let started = Instant::now();
+            let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
+            let relay = Relay::new(peer.as_fd(), *flows, closing, deadline, &log).noted(peer.slot.clone());
+            let outcome = carry(relay, errand.as_mut(), attention);
+            // The socket first: whoever reads that it is over may begin anew at once.
+            drop(peer);
+            say_closed(&outcome, &name, &log, started);
+            settle(&outcome, errand, attention)
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
@@ -170,83 +175,71 @@ fn see_through(mut lent: Lent, attention: &mut Attention<'_, '_>) -> Report {
     }
 }
 
-struct Session<'a> {
-    peer: &'a Connection,
-    name: &'a str,
-    log: &'a Log,
-    deadline: Option<Deadline>,
-    started: Instant,
+/// The relay moves the bytes, to and from the descriptors that the handler has wired, until the end.
+fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut Attention<'_, '_>) -> Outcome {
+    // A command that is called off has its grace, and what it says in that time is heard.
+    let mut last_word: Option<Instant> = None;
+    loop {
+        let until = [attention.watch.until, last_word].into_iter().flatten().min();
+        match relay.run(&attention.watch.bells, until) {
+            Turn::Ended(outcome) => return outcome,
+            Turn::Called if last_word.is_some_and(|at| Instant::now() >= at) => relay.call_off(),
+            Turn::Called if attention.ask() == Call::End => match &mut errand {
+                Some(errand) if last_word.is_none() => last_word = Some(errand.hasten(Verdict::CalledOff)),
+                _ => relay.call_off(),
+            },
+            Turn::Called => {}
+        }
+    }
 }
 
-impl Session<'_> {
-    /// The relay moves the bytes, to and from the descriptors that the handler has wired.
-    fn relay(
-        &self,
-        flows: Flows<'_>,
-        closing: Closing,
-        mut errand: Option<Errand>,
-        attention: &mut Attention<'_, '_>,
-    ) -> Report {
-        let mut relay =
-            Relay::new(self.peer.as_fd(), flows, closing, self.deadline, self.log).noted(self.peer.slot.clone());
-        // A command that is called off has its grace, and what it says in that time is heard.
-        let mut last_word: Option<Instant> = None;
-        let outcome = loop {
-            let until = [attention.watch.until, last_word].into_iter().flatten().min();
-            match relay.run(&attention.watch.bells, until) {
-                Turn::Ended(outcome) => break outcome,
-                Turn::Called if last_word.is_some_and(|at| Instant::now() >= at) => relay.call_off(),
-                Turn::Called if attention.ask() == Call::End => match &mut errand {
-                    Some(errand) if last_word.is_none() => last_word = Some(errand.hasten(Verdict::CalledOff)),
-                    _ => relay.call_off(),
-                },
-                Turn::Called => {}
-            }
-        };
-        drop(relay);
-        let status = status_of(&outcome.ending);
-        self.close(&outcome);
-        let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
-        let Some(mut errand) = errand else { return Report { status, output_gone } };
-        // The pipes are closed; a command that runs on is waited for, unless its conversation went wrong.
-        if status != Status::Order {
-            errand.hasten(Verdict::CalledOff);
-        }
-        let own = Self::await_end(errand, attention);
-        Report { status: if status == Status::Order { own } else { status }, output_gone }
+/// What became of a conversation whose bytes have been moved, and of its command, if it had one.
+fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'_, '_>) -> Report {
+    let status = match status_of(&outcome.ending) {
+        // Everything else went well, but not everything was sent.
+        Status::Order if outcome.oversized > 0 => Status::Failure,
+        status => status,
+    };
+    let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
+    let Some(mut errand) = errand else { return Report { status, output_gone } };
+    // The pipes are closed; a command that runs on is waited for, unless its conversation went wrong.
+    if status != Status::Order {
+        errand.hasten(Verdict::CalledOff);
     }
+    let own = await_end(errand, attention);
+    Report { status: if status == Status::Order { own } else { status }, output_gone }
+}
 
-    fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
-        loop {
-            errand.tick();
-            match attention.wait(errand.as_fd(), errand.until()) {
-                Waited::Ready => break,
-                Waited::Call(Call::End) => {
-                    errand.hasten(Verdict::CalledOff);
-                }
-                Waited::Call(Call::GoOn) | Waited::Time => {}
+fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
+    loop {
+        errand.tick();
+        match attention.wait(errand.as_fd(), errand.until()) {
+            Waited::Ready => break,
+            Waited::Call(Call::End) => {
+                errand.hasten(Verdict::CalledOff);
             }
-        }
-        match (errand.verdict, errand.reap()) {
-            (Verdict::TimedOut, _) => Status::TimedOut,
-            (_, Some(ended)) => status_of_command(ended),
-            (_, None) => Status::Failure,
+            Waited::Call(Call::GoOn) | Waited::Time => {}
         }
     }
+    match (errand.verdict, errand.reap()) {
+        (Verdict::TimedOut, _) => Status::TimedOut,
+        (_, Some(ended)) => status_of_command(ended),
+        (_, None) => Status::Failure,
+    }
+}
 
-    fn close(&self, outcome: &Outcome) {
-        if let Some(sentence) = failure(&outcome.ending, self.name) {
-            self.log.say(&Event::Failure(&sentence));
-        }
-        if self.log.wants(Level::Conversations) {
-            self.log.say(&Event::Closed {
-                first: outcome.closed_first.map(Side::word),
-                how: &words(&outcome.ending),
-                sent: Some(outcome.sent),
-                received: Some(outcome.received),
-                took: self.started.elapsed(),
-            });
-        }
+fn say_closed(outcome: &Outcome, name: &str, log: &Log, started: Instant) {
+    if let Some(sentence) = failure(&outcome.ending, name) {
+        log.say(&Event::Failure(&sentence));
+    }
+    if log.wants(Level::Conversations) {
+        log.say(&Event::Closed {
+            first: outcome.closed_first.map(Side::word),
+            how: &words(&outcome.ending),
+            sent: Some(outcome.sent),
+            received: Some(outcome.received),
+            took: started.elapsed(),
+        });
     }
 }
 

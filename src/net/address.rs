@@ -25,6 +25,10 @@ impl Address {
         if let Some(inet) = address.as_socket() {
             return Ok(Address::Inet(canonical(inet)));
         }
+        // Who never bound a datagram socket has no address at all, not even a family.
+        if address.len() == 0 {
+            return Ok(Address::Unix(UnixName::Unnamed));
+        }
         if !address.is_unix() {
             return Err(io::Error::other("the address is of an unknown family"));
         }

@@ -72,6 +72,15 @@ impl Switch {
         lines.retain_mut(|line| line.mail.is_empty() || line.carry());
         while waiting.len() < WAITING {
             let Some((sender, letter)) = receive(&self.socket)? else { break };
+            if self.postal.only
+                && let Some(first) = waiting.front()
+            {
+                // One conversation only: the others are refused from now on, and dropped as far as they have come.
+                if first.peer == sender {
+                    first.mail.borrow_mut().push_back(letter);
+                }
+                continue;
+            }
             let line = lines.iter().position(|line| line.sender == sender).filter(|_| !self.postal.each);
             let Some(at) = line else {
                 waiting.push_back(self.open(&sender, letter, lines)?);
