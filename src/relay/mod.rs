@@ -200,11 +200,11 @@ impl<'a> Relay<'a> {
             Side::Peer => &mut self.flows.incoming,
         };
         let Some(flow) = flow.as_mut().filter(|flow| flow.state() != State::Done) else { return };
-        let before = flow.last_moved();
-        let advanced = flow.advance(readable);
-        if let Some(slot) = self.slot.as_ref().filter(|_| before != flow.last_moved()) {
+        if let Some(slot) = self.slot.as_ref().filter(|_| readable) {
+            // Before anybody can know that it is not idle.
             slot.beat();
         }
+        let advanced = flow.advance(readable);
         let (oversized, done) = (flow.take_oversized(), flow.state() == State::Done);
         if oversized > 0 {
             self.oversized += oversized;

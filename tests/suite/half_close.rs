@@ -16,12 +16,15 @@ mod silence;
 
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode as Permissions, OFlags, fcntl_getfl, fcntl_setfl, mknodat, open};
+use socket2::SockRef;
 use tempfile::{TempDir, tempfile};
 
-use crate::launch::{Launch, Stdin};
+use crate::launch::{Launch, Stdin, Stdout};
 use crate::matrix::{Case, Mode, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{PeerStream, Python, external, silence};
@@ -50,6 +53,13 @@ fn file_of(bytes: &[u8]) -> File {
     file.write_all(bytes).expect("write it");
     file.rewind().expect("rewind it");
     file
+}
+
+/// A standard output, and its reader, between which there is room for a few KiB only.
+fn narrow() -> (Stdout, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    SockRef::from(&ours).set_send_buffer_size(4096).expect("SO_SNDBUF");
+    (Stdout::File(File::from(OwnedFd::from(ours))), theirs)
 }
 
 /// A FIFO, reader and writer, that has no name any more.

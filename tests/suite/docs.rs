@@ -1,0 +1,203 @@
+//! What is written about fincat against what it is: the man page and the completions against the
+//! command line that `fincat::cli` declares, README and CHANGELOG at their first lines.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Command;
+use clap_complete::{Shell, generate};
+use fincat::cli::Typed;
+
+/// The command line, with everything that clap adds to it.
+fn command() -> Command {
+    let mut command = fincat::cli::command();
+    command.build();
+    command
+}
+
+fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Calls `visit` for `command` and every subcommand below it that is not clap's own `help`.
+fn walk(command: &Command, visit: &mut impl FnMut(&Command)) {
+    visit(command);
+    command.get_subcommands().filter(|sub| sub.get_name() != "help").for_each(|sub| walk(sub, visit));
+}
+
+/// Every visible option of every subcommand, as it is typed: `-k`, `--keep-open`.
+fn declared() -> BTreeSet<String> {
+    let mut options = BTreeSet::new();
+    walk(&command(), &mut |command| {
+        for option in command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set()) {
+            options.extend(option.get_short().map(|letter| format!("-{letter}")));
+            options.extend(option.get_long().map(|word| format!("--{word}")));
+        }
+    });
+    options
+}
+
+/// The options that the words of one line of mdoc(7) name: `Fl k , Fl -keep-open`.
+fn flags(line: &str) -> impl Iterator<Item = String> {
+    let words: Vec<&str> = line.trim_start_matches('.').split_whitespace().collect();
+    let pairs: Vec<[&str; 2]> = words.windows(2).map(|pair| [pair[0], pair[1]]).collect();
+    pairs.into_iter().filter(|[macro_name, _]| *macro_name == "Fl").map(|[_, word]| format!("-{word}"))
+}
+
+/// Whether `word` is an option in prose: `-vv` is `-v` twice, `--on-` all that begin so, `--` what
+/// stands before a command.
+fn is_known(word: &str, declared: &BTreeSet<String>) -> bool {
+    let is_group = word.ends_with('-') && declared.iter().any(|option| option.starts_with(word));
+    let is_repeated = !word.starts_with("--") && word[1..].bytes().all(|byte| byte == word.as_bytes()[1]);
+    declared.contains(word) || word == "--" || is_group || (is_repeated && declared.contains(&word[..2]))
+}
+
+#[test]
+fn every_option_has_its_entry_in_the_man_page() {
+    let page = text("man/fincat.1");
+    let entries: BTreeSet<String> = page.lines().filter(|line| line.starts_with(".It Fl")).flat_map(flags).collect();
+    let declared = declared();
+    let missing: Vec<&String> = declared.difference(&entries).collect();
+    assert!(missing.is_empty(), "man/fincat.1 has no entry (.It Fl ...) for {missing:?}");
+}
+
+#[test]
+fn the_man_page_knows_no_other_options() {
+    let declared = declared();
+    for (line, words) in text("man/fincat.1").lines().enumerate().filter(|(_, line)| line.starts_with('.')) {
+        for word in flags(words) {
+            assert!(is_known(&word, &declared), "man/fincat.1:{}: there is no {word}", line + 1);
+        }
+    }
+}
+
+#[test]
+fn the_man_page_has_its_sections() {
+    let page = text("man/fincat.1");
+    for section in ["HALF-CLOSE", "CONCURRENCY", "ENVIRONMENT", "SIGNALS", "EXIT STATUS", "EXAMPLES", "CAVEATS"] {
+        assert!(page.lines().any(|line| line == format!(".Sh {section}")), "there is no section {section}");
+    }
+    for sub in command().get_subcommands().map(Command::get_name).filter(|name| *name != "help") {
+        assert!(page.lines().any(|line| line == format!(".Ss {sub}")), "there is no subsection {sub}");
+    }
+}
+
+/// Compares the committed completions with what `clap_complete` makes of the command line;
+/// `FINCAT_REGENERATE=1 cargo test docs` writes them anew.
+#[test]
+fn the_completions_are_current() {
+    let shells = [
+        (Shell::Bash, "completions/fincat.bash"),
+        (Shell::Zsh, "completions/_fincat"),
+        (Shell::Fish, "completions/fincat.fish"),
+    ];
+    for (shell, path) in shells {
+        let mut wanted = Vec::new();
+        generate(shell, &mut fincat::cli::command(), "fincat", &mut wanted);
+        if std::env::var_os("FINCAT_REGENERATE").is_some_and(|value| value == "1") {
+            fs::create_dir_all(file("completions")).expect("a folder for the completions");
+            fs::write(file(path), &wanted).expect(path);
+        }
+        let committed = fs::read(file(path)).unwrap_or_default();
+        assert!(committed == wanted, "{path} is out of date: FINCAT_REGENERATE=1 cargo test docs");
+    }
+}
+
+#[test]
+fn the_first_screen_of_the_readme_says_how_to_begin() {
+    let readme = text("README.md");
+    let screen: Vec<&str> = readme.lines().take(24).collect();
+    for command in ["cargo install --path .", "cargo test"] {
+        assert!(
+            screen.iter().any(|line| line.trim_start().starts_with(command)),
+            "{command} is not on the first screen"
+        );
+    }
+}
+
+#[test]
+fn the_changelog_begins_with_what_is_not_released() {
+    let changelog = text("CHANGELOG.md");
+    let first = changelog.lines().find(|line| line.starts_with("## ")).unwrap_or_default();
+    assert!(first.contains("Unreleased"), "the first heading of CHANGELOG.md is {first:?}");
+}
+
+/// The words of a command line in a text, up to where the shell, or the text, goes on with something else.
+fn words(line: &str) -> Vec<OsString> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            // `3> file`
+            (None, '>' | '<') if word.parse::<u8>().is_ok() => {
+                word.clear();
+                break;
+            }
+            (None, '|' | '<' | '>' | '&' | ';' | ')' | '`') => break,
+            (None, ' ') if chars.peek() == Some(&' ') => break,
+            (None, ' ') => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word).into())),
+            (_, c) => word.push(c),
+        }
+    }
+    words.extend((!word.is_empty()).then(|| word.into()));
+    words
+}
+
+/// `line` with something in the place of what a reader, a shell or ssh would put in.
+fn filled(line: &str) -> String {
+    let line = line.trim_end_matches(':').replace("PORT", "80").replace("$addr", "localhost:80").replace("%p", "80");
+    let line = line.replace(" ADDR", " 127.0.0.1").replace(" NET", " 10.0.0.0/8").replace("$(mktemp -d)", "/folder");
+    // Any other variable is a path.
+    line.replace(" $", " /")
+}
+
+/// How a command line begins.
+const ROLES: [&str; 6] = [
+    "fincat listen ",
+    "fincat connect ",
+    "fincat udp listen ",
+    "fincat udp connect ",
+    "fincat unix listen ",
+    "fincat unix connect ",
+];
+
+/// Every `fincat listen ...` and its like in `text`, filled in.
+fn lines(text: &str) -> Vec<String> {
+    // mdoc's `\e` is a backslash, and one at the end of a line continues it.
+    let text = text.replace("\\e", "\\").split("\\\n").map(str::trim_start).collect::<String>();
+    let mut lines = Vec::new();
+    for line in text.lines().filter(|line| !line.contains("[OPTIONS]")) {
+        let starts = ROLES.iter().flat_map(|form| line.match_indices(form));
+        lines.extend(starts.map(|(at, _)| filled(&line[at..])));
+    }
+    lines
+}
+
+/// What is written down can be typed: no example is a usage error.
+#[test]
+fn every_documented_line_is_accepted() {
+    let brief = fincat::cli::BRIEF.to_owned();
+    let mut refused = Vec::new();
+    for (source, text) in [("fincat", brief), ("README.md", text("README.md")), ("man/fincat.1", text("man/fincat.1"))]
+    {
+        let lines = lines(&text);
+        assert!(lines.len() >= 5, "{source} has examples");
+        for line in lines {
+            let planned = match fincat::cli::read(&words(&line)) {
+                Typed::Command(command) => fincat::plan::plan(*command).map(drop).map_err(|error| error.to_string()),
+                Typed::Print(_) => Ok(()),
+                typed => Err(format!("{typed:?}")),
+            };
+            refused.extend(planned.err().map(|why| format!("{source}: {line}\n    {why}\n")));
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.concat());
+}

@@ -1,0 +1,143 @@
+//! `--to`: every transport forwarded to every transport, with every end passed on; the other handlers
+//! are in `handlers`.
+//!
+//! * here:   who can be forwarded to whom, boundaries, many at once
+//! * `ends`: how an end crosses it, and what becomes of a dead upstream
+//! * `side`: the two sides that fincat stands between
+
+mod ends;
+mod side;
+
+use std::time::Duration;
+
+use side::{Far, Kind, Near};
+
+use crate::datagram::{Peer, modes};
+use crate::launch::Stdin;
+use crate::matrix::Mode;
+use crate::peers::{PeerListener, PeerStream};
+use crate::tool::Tool;
+
+/// fincat of this kind and mode before `far`, which it knows as `endpoint`.
+#[track_caller]
+fn forward(kind: Kind, flags: &[&str], endpoint: &str) -> Tool {
+    let launch = Tool::with(Stdin::Null);
+    let args = [flags, &["--to", endpoint]].concat();
+    match kind {
+        Kind::Tcp => launch.listen([&["127.0.0.1", "0"], &args[..]].concat()),
+        Kind::Udp => launch.announce(&["udp", "listen"], &[&["127.0.0.1", "0"], &args[..]].concat()),
+        Kind::Unix => launch.listen_unix(args),
+        Kind::Dgram => launch.listen_unix([&["--type", "dgram"], &args[..]].concat()),
+        Kind::Seqpacket => launch.listen_unix([&["--type", "seqpacket"], &args[..]].concat()),
+    }
+}
+
+modes!(every_transport_to_every_transport);
+
+/// A question and its answer, then another pair of them.
+fn every_transport_to_every_transport(mode: Mode) {
+    for from in Kind::ALL {
+        for to in Kind::ALL {
+            let mut far = Far::new(to);
+            let tool = forward(from, mode.flags(), &far.endpoint());
+            let near = Near::of(from, &tool);
+            for turn in 0..2 {
+                let (question, answer) = (format!("{from:?} asks {to:?} {turn}"), format!("{to:?} answers {turn}"));
+                near.say(question.as_bytes());
+                assert_eq!(String::from_utf8_lossy(&far.hear(question.len())), question);
+                far.say(answer.as_bytes());
+                assert_eq!(String::from_utf8_lossy(&near.hear(answer.len())), answer);
+            }
+        }
+    }
+}
+
+/// A port of a host is TCP's, and what looks like a path is a unix socket's; --thread is implied.
+#[test]
+fn an_endpoint_has_short_forms() {
+    for kind in [Kind::Tcp, Kind::Unix] {
+        let mut far = Far::new(kind);
+        let endpoint = far.endpoint();
+        let (_, short) = endpoint.split_once(':').expect("a kind");
+        let tool = forward(Kind::Tcp, &[], short);
+        let idle = PeerStream::tcp(tool.addr());
+        drop(far.accept());
+        let near = PeerStream::tcp(tool.addr());
+        near.write("x");
+        assert_eq!(far.hear(1), b"x");
+        drop(idle);
+    }
+}
+
+modes!(boundaries_survive);
+
+/// What keeps boundaries on both sides keeps them across.
+fn boundaries_survive(mode: Mode) {
+    let keeping = [Kind::Udp, Kind::Dgram, Kind::Seqpacket];
+    for from in keeping {
+        for to in keeping {
+            let mut far = Far::new(to);
+            let args = [mode.flags(), &["--size", "65507"]].concat();
+            let tool = forward(from, &args, &far.endpoint());
+            let near = Near::of(from, &tool);
+            let packets = [vec![1; 1], vec![2; 2000], vec![3; 1], vec![4; 60_000]];
+            for packet in &packets {
+                near.say(packet);
+            }
+            for packet in &packets {
+                assert_eq!(far.hear(packet.len()).len(), packet.len(), "{from:?} to {to:?}");
+            }
+            for packet in &packets {
+                far.say(packet);
+            }
+            for packet in &packets {
+                assert_eq!(near.hear(packet.len()).len(), packet.len(), "{to:?} back to {from:?}");
+            }
+        }
+    }
+}
+
+/// Each of many has an upstream of its own.
+#[test]
+fn two_hundred_at_once() {
+    let listener = PeerListener::tcp();
+    let tool = forward(Kind::Tcp, &[], &listener.addr().to_string());
+    let pairs: Vec<_> = (0..200)
+        .map(|_| {
+            let near = PeerStream::tcp(tool.addr());
+            (near, listener.accept())
+        })
+        .collect();
+    for (number, (near, _)) in pairs.iter().enumerate() {
+        near.write(format!("{number:3}"));
+    }
+    for (number, (near, far)) in pairs.iter().enumerate() {
+        let asked = String::from_utf8(far.read(3)).expect("UTF-8");
+        assert_eq!(asked, format!("{number:3}"));
+        far.write(format!("answer to {asked}"));
+        far.shutdown();
+        near.shutdown();
+        assert_eq!(near.read_to_end(), format!("answer to {number:3}").as_bytes());
+    }
+}
+
+/// Sixty interleaved peers of UDP, each with an upstream of its own.
+#[test]
+fn sixty_datagram_peers_at_once() {
+    let far = Peer::new();
+    let tool = forward(Kind::Udp, &[], &format!("udp:{}", far.addr()));
+    let peers: Vec<_> = (0..60).map(|_| Peer::of(tool.addr())).collect();
+    for round in 0..3 {
+        for (number, peer) in peers.iter().enumerate() {
+            peer.send(format!("{number} {round}"));
+        }
+        for _ in &peers {
+            let (asked, from) = far.receive_from();
+            far.send_to(asked, from);
+        }
+        for (number, peer) in peers.iter().enumerate() {
+            peer.hears(&format!("{number} {round}"));
+            peer.hears_nothing_for(Duration::ZERO);
+        }
+    }
+}

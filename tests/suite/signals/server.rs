@@ -1,0 +1,172 @@
+//! A server's two signals: the first stops accepting and gives the conversations `--grace`, the second
+//! gives them nothing; not what becomes of their commands (`family`).
+
+use std::time::Duration;
+
+use super::AT_ONCE;
+use crate::kernel::{Stranger, children};
+use crate::launch::Stdin;
+use crate::matrix::{Case, Mode, matrix};
+use crate::pattern::{assert_same, pattern};
+use crate::peers::{Ending, PeerStream};
+use crate::process::Signal;
+use crate::tool::Tool;
+
+const BOTH: [Signal; 2] = [Signal::INT, Signal::TERM];
+
+matrix!(served over all:
+    without_conversations_it_ends_at_once,
+    the_first_lets_conversations_finish,
+    the_last_word_is_heard_in_the_time_of_grace,
+    after_the_grace_what_goes_on_is_closed,
+    a_terminal_that_tells_everybody_tells_once,
+    the_second_does_not_wait,
+    a_hangup_changes_nothing,
+    a_hangup_that_is_ignored_stays_ignored,
+);
+
+/// The processes of a forking server's conversations.
+fn forked(case: Case, tool: &Tool) -> Vec<Stranger> {
+    let pids: Vec<_> = children(tool.id()).into_iter().map(|child| child.pid).collect();
+    assert_eq!(pids.is_empty(), case.mode != Mode::Fork, "{pids:?}");
+    pids.into_iter().map(Stranger::of).collect()
+}
+
+#[track_caller]
+fn echoes(peer: &PeerStream, text: &str) {
+    peer.write(text);
+    assert_eq!(String::from_utf8_lossy(&peer.read(text.len())), text);
+}
+
+fn without_conversations_it_ends_at_once(case: Case) {
+    for signal in BOTH {
+        let mut tool = case.serve(Tool::with(Stdin::Null), &["--echo"]);
+        tool.signal(signal);
+        let exit = tool.wait_within(AT_ONCE).expect_signal(signal);
+        assert_eq!(exit.stderr, "");
+        case.wait_refused(&tool);
+    }
+}
+
+/// Newcomers are refused, those who are here are served to their end, and we die of the signal.
+fn the_first_lets_conversations_finish(case: Case) {
+    for signal in BOTH {
+        let mut tool = case.serve(Tool::with(Stdin::Null), &["--echo", "--grace", "1m"]);
+        let peer = case.meet(&tool);
+        echoes(&peer, "before");
+        let forked = forked(case, &tool);
+        tool.signal(signal);
+        case.wait_refused(&tool);
+        peer.hears_nothing_for(Duration::from_millis(200));
+        echoes(&peer, "after");
+        assert!(tool.is_running());
+        peer.shutdown();
+        assert_eq!(peer.read_to_end(), b"");
+        tool.wait_within(AT_ONCE).expect_signal(signal);
+        forked.iter().for_each(Stranger::wait_gone);
+    }
+}
+
+/// Ctrl-C goes to all of the terminal's foreground group, forked conversations included. They hear it from
+/// their parent too, and it is still the first.
+fn a_terminal_that_tells_everybody_tells_once(case: Case) {
+    let mut tool = case.serve(Tool::with(Stdin::Null), &["--echo", "--grace", "1m"]);
+    let peer = case.meet(&tool);
+    echoes(&peer, "before");
+    let forked = forked(case, &tool);
+    for child in &forked {
+        child.signal(Signal::INT);
+    }
+    tool.signal(Signal::INT);
+    case.wait_refused(&tool);
+    peer.hears_nothing_for(Duration::from_millis(200));
+    echoes(&peer, "after");
+    peer.shutdown();
+    assert_eq!(peer.read_to_end(), b"");
+    tool.wait_within(AT_ONCE).expect_signal(Signal::INT);
+    forked.iter().for_each(Stranger::wait_gone);
+}
+
+/// What is under way arrives whole.
+fn the_last_word_is_heard_in_the_time_of_grace(case: Case) {
+    let mut tool = case.serve(Tool::with(Stdin::Null), &["--echo", "--grace", "1m"]);
+    let peer = case.meet(&tool);
+    let bytes = pattern(8 << 20, 51);
+    let sending = peer.send(bytes.clone());
+    let (first, rest) = bytes.split_at(1000);
+    assert_same(&peer.read(1000), first);
+    tool.signal(Signal::TERM);
+    case.wait_refused(&tool);
+    assert_same(&peer.read(rest.len()), rest);
+    sending.done().expect("the echo takes everything");
+    peer.shutdown();
+    assert_eq!(peer.read_to_end(), b"");
+    tool.wait_within(AT_ONCE).expect_signal(Signal::TERM);
+}
+
+/// The peer sees an end, no reset.
+fn after_the_grace_what_goes_on_is_closed(case: Case) {
+    for handler in [&["--echo"][..], &["--recv-only"]] {
+        let mut tool = case.serve(Tool::with(Stdin::Null), &[&["--grace", "300ms"], handler].concat());
+        let peer = case.meet(&tool);
+        peer.write("x");
+        match handler[0] {
+            "--echo" => assert_eq!(peer.read(1), b"x"),
+            _ => assert_eq!(tool.wait_stdout(1), b"x"),
+        }
+        tool.signal(Signal::TERM);
+        assert_eq!(peer.hear_out(), (Vec::new(), Ending::Fin), "{handler:?}");
+        drop(peer);
+        tool.wait_within(AT_ONCE).expect_signal(Signal::TERM);
+    }
+}
+
+/// However long the grace, and whether or not anybody listens.
+fn the_second_does_not_wait(case: Case) {
+    for signal in BOTH {
+        let mut tool = case.serve(Tool::with(Stdin::Null), &["--echo", "--grace", "1h"]);
+        let peer = case.meet(&tool);
+        echoes(&peer, "before");
+        let _stuck = peer.send(vec![0; 32 << 20]);
+        let forked = forked(case, &tool);
+        tool.signal(signal);
+        case.wait_refused(&tool);
+        assert!(tool.is_running());
+        tool.signal(signal);
+        tool.wait_within(AT_ONCE).expect_signal(signal);
+        forked.iter().for_each(Stranger::wait_gone);
+    }
+}
+
+/// HUP is for the commands: whoever is served without one goes on, and the others may come.
+fn a_hangup_changes_nothing(case: Case) {
+    let tool = case.serve(Tool::with(Stdin::Null), &["--echo"]);
+    let peer = case.meet(&tool);
+    echoes(&peer, "before");
+    let forked = forked(case, &tool);
+    for _ in 0..3 {
+        tool.signal(Signal::HUP);
+        peer.hears_nothing_for(Duration::from_millis(50));
+        echoes(&peer, "after");
+    }
+    for child in &forked {
+        child.outlives(Duration::ZERO);
+    }
+    peer.shutdown();
+    assert_eq!(peer.read_to_end(), b"");
+    echoes(&case.meet(&tool), "another one");
+    assert!(tool.is_running());
+}
+
+/// As nohup(1) leaves it.
+fn a_hangup_that_is_ignored_stays_ignored(case: Case) {
+    let line = "trap 'echo heard HUP' HUP; echo ready; read -r line; echo \"$line\"";
+    let tool = case.serve(Tool::with(Stdin::Null).setup("trap '' HUP"), &["--sh", line]);
+    let peer = case.meet(&tool);
+    assert_eq!(peer.read(6), b"ready\n");
+    tool.signal(Signal::HUP);
+    peer.hears_nothing_for(Duration::from_millis(200));
+    peer.write("a line\n");
+    assert_eq!(peer.read_to_end(), b"a line\n");
+    assert!(tool.is_running());
+}
