@@ -107,15 +107,26 @@ fn from_now(asked: Option<Duration>) -> Option<Deadline> {
     Some(Deadline { at: Instant::now().checked_add(asked)?, asked })
 }
 
-fn sooner(a: Option<Deadline>, b: Option<Deadline>) -> Option<Deadline> {
-    [a, b].into_iter().flatten().min_by_key(|deadline| deadline.at)
+/// A time to get to a peer, or for one to come, and the option that gave it.
+#[derive(Clone, Copy)]
+struct Bound {
+    at: Instant,
+    asked: Duration,
+    option: &'static str,
+}
+
+/// The sooner of `-w` and `--deadline`.
+fn bound(within: Option<Duration>, deadline: Option<Deadline>) -> Option<Bound> {
+    let named = |option| move |Deadline { at, asked }| Bound { at, asked, option };
+    let bounds = [from_now(within).map(named("-w")), deadline.map(named("--deadline"))];
+    bounds.into_iter().flatten().min_by_key(|bound| bound.at)
 }
 
 // ---- connect ----------------------------------------------------------------------------------------------------------
 
 fn connect(plan: ConnectPlan) -> Result<Status> {
     let deadline = from_now(plan.conversation.deadline);
-    let within = sooner(from_now(plan.within), deadline);
+    let within = bound(plan.within, deadline);
     let terms = plan.conversation.terms(COMMAND_GRACE)?;
     sys::seal_inherited();
     let signals = signals(Hearing::One)?;
@@ -124,8 +135,7 @@ fn connect(plan: ConnectPlan) -> Result<Status> {
         Ok(peer) => serve::alone(peer, &terms, 1, deadline, &signals),
         Err(Undialed::Stopped) => return Ok(stopped(&signals)),
         Err(why) => {
-            let option = if within.map(|w| w.at) == deadline.map(|d| d.at) { "--deadline" } else { "-w" };
-            let bound = within.map(|within| (within.asked, option));
+            let bound = within.map(|within| (within.asked, within.option));
             return Err(reach::failure("connect to", &plan.endpoint, &why, bound));
         }
     };
@@ -139,7 +149,7 @@ fn listen(mut plan: ListenPlan) -> Result<Status> {
     look_up_names(&mut plan)?;
     let ready = Readiness::new(plan.ready_fd, plan.port_file)?;
     let deadline = from_now(plan.conversation.deadline).filter(|_| one);
-    let first_by = sooner(from_now(plan.first_within), deadline);
+    let first_by = bound(plan.first_within, deadline);
     let until = first_by.map(|first_by| first_by.at);
     let terms = plan.conversation.terms(if one { COMMAND_GRACE } else { Duration::ZERO })?;
     let log = terms.log.clone();
@@ -241,9 +251,13 @@ fn serve_many(
     }
 }
 
-fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Deadline>) -> anyhow::Error {
+fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Bound>) -> anyhow::Error {
     match why {
-        Unbound::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => unserved(endpoint, e, first_by),
+        Unbound::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => {
+            let bound = first_by.map(|first_by| format!(" after {} ({})", span(first_by.asked), first_by.option));
+            let sentence = format!("timed out{} resolving the name", bound.unwrap_or_default());
+            Failure::error(Status::TimedOut, format!("cannot listen on {endpoint}: {sentence}"))
+        }
         Unbound::Unresolved(e) => reach::unresolved(endpoint, e),
         Unbound::Bind(address, e) => {
             Failure::error(Status::CannotBind, format!("cannot listen on {address}: {}", reason(e)))
@@ -251,11 +265,12 @@ fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Deadline>) -> an
     }
 }
 
-fn unserved(endpoint: &Endpoint, error: &io::Error, first_by: Option<Deadline>) -> anyhow::Error {
+fn unserved(endpoint: &Endpoint, error: &io::Error, first_by: Option<Bound>) -> anyhow::Error {
     match (error.kind(), first_by) {
         (io::ErrorKind::TimedOut, Some(first_by)) => {
-            let sentence = format!("cannot serve {endpoint}: timed out: nobody came for {}", span(first_by.asked));
-            Failure::error(Status::TimedOut, sentence)
+            let Bound { asked, option, .. } = first_by;
+            let why = format!("nobody came for {} ({option})", span(asked));
+            Failure::error(Status::TimedOut, format!("cannot serve {endpoint}: timed out: {why}"))
         }
         _ => Failure::error(Status::Failure, format!("cannot serve {endpoint}: {}", reason(error))),
     }
