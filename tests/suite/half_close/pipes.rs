@@ -49,9 +49,11 @@ fn close_does_not_wait_for_the_peer(case: Case) {
     tool.wait().expect(0);
 }
 
-/// `--on-eof reset`.
+/// `--on-eof reset`. The command waits for a word, lest the RST overtakes our own connect(2).
 fn reset_comes_after_the_last_byte(case: Case) {
-    let (mut tool, peer) = running(case, &["--on-eof", "reset"], ASKS);
+    let line = format!("read -r word; {ASKS}");
+    let (mut tool, peer) = running(case, &["--on-eof", "reset"], &line);
+    peer.write("go\n");
     assert_eq!(peer.hear_out(), (b"question".to_vec(), Ending::Reset));
     tool.wait().expect(0);
 }
