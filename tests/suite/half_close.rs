@@ -42,8 +42,20 @@ const WAITING: &str =
 #[track_caller]
 fn speaking(case: Case, text: &str, args: &[&str]) -> (Tool, PeerStream) {
     match case.mode {
-        Mode::OneShot => case.pair(Stdin::Bytes(text.into()), args),
-        Mode::Single | Mode::Thread | Mode::Fork => case.pair(Stdin::Null, &[&["--send", text], args].concat()),
+        Mode::OneShot => {
+            let (mut tool, peer) = case.pair(Stdin::Pipe, args);
+            tool.write(text);
+            tool.close_stdin();
+            (tool, peer)
+        }
+        Mode::Single | Mode::Thread | Mode::Fork => {
+            let tool = case.serve(Tool::with(Stdin::Null), &[&["--count", "1", "--send", text], args].concat());
+            // It speaks at once: it looks only when the peer's own connect(2) is done, lest an RST overtakes that.
+            tool.stop();
+            let peer = case.meet(&tool);
+            tool.resume();
+            (tool, peer)
+        }
     }
 }
 

@@ -50,10 +50,7 @@ fn close_does_not_wait_for_the_peer(case: Case) {
 
 /// `--on-eof reset`: the peer gets all, and then an RST.
 fn reset_comes_after_the_last_byte(case: Case) {
-    // Spoken only now, lest the RST overtakes our own connect(2).
-    let (mut tool, peer) = case.pair(Stdin::Pipe, &["--on-eof", "reset"]);
-    tool.write("question");
-    tool.close_stdin();
+    let (mut tool, peer) = speaking(case, "question", &["--on-eof", "reset"]);
     let (bytes, ending) = peer.hear_out();
     assert_eq!((bytes.as_slice(), ending), (b"question".as_slice(), Ending::Reset));
     tool.wait().expect(0);
