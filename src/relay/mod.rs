@@ -221,7 +221,9 @@ impl<'a> Relay<'a> {
     /// Our input has ended, and so has whoever read what the peer sends: neither direction leads anywhere.
     fn end_if_nobody_listens(&mut self) {
         let lost = self.flows.incoming.as_ref().is_some_and(Flow::is_lost);
-        if lost && self.ours_ended.is_some() {
+        // What our input's end has decided (an acknowledgement to wait for, a reset) is carried out first.
+        let undecided = matches!(self.phase, Phase::Talking) && !self.last_words;
+        if lost && undecided && self.ours_ended.is_some() {
             self.end(Ending::Order, Patience::Full);
         }
     }
