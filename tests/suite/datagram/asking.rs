@@ -75,7 +75,8 @@ fn a_peer_that_vanishes_is_said() {
     let (_, from) = peer.receive_from();
     peer.send_to("answer", from);
     assert_eq!(tool.wait_stdout(6), b"answer");
-    drop(peer);
+    // Its port is nobody else's either.
+    let _closed = peer.turns_away();
     tool.write("two");
     let exit = tool.wait().expect(4);
     assert!(exit.stderr.contains("connection refused"), "{exit}");

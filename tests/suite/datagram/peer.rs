@@ -106,6 +106,15 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// It hears nobody any more: who sends to it is refused, as if it were gone.
+    #[track_caller]
+    pub(crate) fn turns_away(self) -> Closed {
+        self.0.connect(self.addr()).expect("connect to itself");
+        Closed(self.0)
+    }
+}
+
 /// A port that nobody answers at, and that nobody else gets: its socket hears only itself.
 pub(crate) struct Closed(UdpSocket);
 
