@@ -64,6 +64,8 @@ pub struct Conversation {
     pub letters: Letters,
     /// How long everything may last; in a server, each conversation.
     pub deadline: Option<Duration>,
+    /// Bytes are copied, whatever the kernel could do with them.
+    pub copies: bool,
     /// How much is said.
     pub level: Level,
 }
@@ -217,7 +219,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     let TalkArgs { what, ends, says } = asked;
     let server = role.keep != Keep::One;
     let answers = if server || ends.send_only { Output::Dropped } else { role.hearing };
-    let joined = what.joined(&ends, role.transport);
+    let (joined, copies) = (what.joined(&ends, role.transport), what.no_splice);
     let task = if let Some(to) = what.to {
         Task::Forward(Forward { to, resolving: role.resolving, within: role.within })
     } else if let Some(line) = what.sh {
@@ -245,7 +247,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
         in_all: None,
         empty_ends: letters.eof_datagram,
     };
-    Ok(Conversation { task, closing, letters, deadline: ends.deadline, level: says.level() })
+    Ok(Conversation { task, closing, letters, deadline: ends.deadline, copies, level: says.level() })
 }
 
 impl FamilyArgs {

@@ -92,8 +92,8 @@ impl Conversation {
     fn terms(mut self, command_grace: Duration) -> Result<Terms> {
         self.task.prepare()?;
         let log = Log::new(self.level);
-        let (closing, letters, deadline) = (self.closing, self.letters, self.deadline);
-        Ok(Terms { task: self.task, closing, letters, deadline, command_grace, roster: Roster::default(), log })
+        let (closing, letters, deadline, copies) = (self.closing, self.letters, self.deadline, self.copies);
+        Ok(Terms { task: self.task, closing, letters, deadline, copies, command_grace, roster: Roster::default(), log })
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Terms {
     pub letters: Letters,
     /// How long each may last.
     pub deadline: Option<Duration>,
+    /// Their bytes are copied, whatever the kernel could do with them.
+    pub copies: bool,
     /// What a command has between TERM and KILL when its conversation is called off.
     pub command_grace: Duration,
     /// The commands under way.
@@ -125,7 +127,8 @@ pub fn converse(
         Ok(Wiring::Flows { flows, closing, command }) => {
             let started = Instant::now();
             let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
-            let relay = Relay::new(peer.as_fd(), *flows, closing, deadline, &log).noted(peer.slot.clone());
+            let relay = Relay::new(peer.as_fd(), flows.copied(terms.copies), closing, deadline, &log);
+            let relay = relay.noted(peer.slot.clone());
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
             drop(peer);

@@ -4,11 +4,12 @@
 
 pub mod board;
 pub mod mail;
+pub mod passage;
 pub mod process;
 pub mod socket;
 
 use std::fs::OpenOptions;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Instant;
@@ -185,17 +186,22 @@ pub fn read(fd: BorrowedFd<'_>, manner: Manner, buffer: &mut Vec<u8>) -> io::Res
 }
 
 fn read_nowait(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
-    let start = buffer.len();
-    buffer.resize(buffer.capacity(), 0);
-    let slices = &mut [IoSliceMut::new(&mut buffer[start..])];
-    let n = match rustix::io::preadv2(fd, slices, AT_POSITION, ReadWriteFlags::NOWAIT) {
-        // A kernel whose pipes do not know the flag: after readiness a read does not block.
-        Err(Errno::OPNOTSUPP) if ready(fd, PollFlags::IN).is_empty() => Err(Errno::AGAIN),
-        Err(Errno::OPNOTSUPP) => rustix::io::read(fd, &mut buffer[start..]),
-        other => other,
-    };
-    buffer.truncate(start + n.unwrap_or(0));
-    n
+    let room = buffer.spare_capacity_mut();
+    let piece = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+    // SAFETY: the kernel writes at most `iov_len` bytes into the spare capacity; an offset of -1 is the position.
+    let n = unsafe { libc::preadv2(fd.as_raw_fd(), &raw const piece, 1, -1, libc::RWF_NOWAIT) };
+    match usize::try_from(n) {
+        Ok(n) => {
+            received(buffer, n);
+            Ok(n)
+        }
+        Err(_) => match Errno::from_io_error(&io::Error::last_os_error()) {
+            // A kernel whose pipes do not know the flag: after readiness a read does not block.
+            Some(Errno::OPNOTSUPP) if ready(fd, PollFlags::IN).is_empty() => Err(Errno::AGAIN),
+            Some(Errno::OPNOTSUPP) => rustix::io::read(fd, spare_capacity(buffer)),
+            errno => Err(errno.unwrap_or(Errno::IO)),
+        },
+    }
 }
 
 /// Writes what `fd` takes of `bytes` without waiting, at least one byte. `WouldBlock` where it takes none.

@@ -103,6 +103,9 @@ pub struct WhatArgs {
     /// Also unix-dgram:PATH and unix-seqpacket:PATH; tcp: and, for a path, unix: may be left out.
     #[arg(long, value_name = "ENDPOINT", value_parser = endpoint())]
     pub to: Option<Endpoint>,
+    /// Copy all bytes: never pass them on inside the kernel
+    #[arg(long, hide_short_help = true)]
+    pub no_splice: bool,
     /// Send each LF of standard input as CRLF
     #[arg(short = 'C', long, hide_short_help = true)]
     pub crlf: bool,

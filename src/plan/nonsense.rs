@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::typed::{Going, Waiting};
 use super::usage;
 use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::handler::command::Joined;
 use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
 use crate::serve::{Keep, Mode};
@@ -113,6 +114,17 @@ const REFUSALS: &[Refusal] = &[
         "only one can be served: -- COMMAND, --sh, --echo, --discard, --send, --send-file or --to",
     ),
     (|a| a.what.pipes && !a.what.runs_a_command(), "--pipes is for a command: give -- COMMAND or --sh LINE"),
+    (
+        |a| {
+            let onwards = a.what.to.as_ref().is_some_and(|to| to.transport.keeps_boundaries());
+            a.what.no_splice && (a.transport.keeps_boundaries() || onwards)
+        },
+        "--no-splice is about streams: datagrams are always copied",
+    ),
+    (
+        |a| a.what.no_splice && a.what.joined(a.ends, a.transport) == Joined::Socket && a.what.runs_a_command(),
+        "--no-splice is about bytes that fincat moves: the command holds the socket itself (see --pipes)",
+    ),
     (|a| a.what.crlf && (!a.is_stdio() || a.ends.recv_only), "--crlf is about standard input, which is not sent here"),
     (
         |a| a.many.is_some_and(|m| m.max_connections.is_some()) && a.mode() == Mode::Single,

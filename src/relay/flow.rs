@@ -1,15 +1,18 @@
-//! One direction of a conversation: a source, a buffer, a sink. It does not know which direction it is, nor why it ends.
+//! One direction of a conversation: a source, a sink, and what is on its way between them. It does not know which
+//! direction it is, nor why it ends, nor by which way its bytes go.
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::end::{Reader, Sink, Source};
 use super::framing::{Framing, Next};
+use super::source::Got;
+use super::way::{Passed, Way};
 use crate::sys::{self, PollFd, PollFlags};
 
-/// Bytes read at a time from a stream.
-const PIECE: usize = 64 * 1024;
+/// How long a silent flow keeps what it needed for a stream in full flow.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// Pieces moved before the other direction has its turn.
 const TURN: usize = 16;
@@ -41,6 +44,9 @@ pub struct Flow<'a> {
     source: Source<'a>,
     sink: Sink<'a>,
     framing: Framing,
+    way: Way,
+    /// Bytes are never passed on by reference.
+    copies: bool,
     state: State,
     buffer: Vec<u8>,
     written: usize,
@@ -57,6 +63,8 @@ impl<'a> Flow<'a> {
             source,
             sink,
             framing: Framing::AsRead,
+            way: Way::default(),
+            copies: false,
             state: State::Filling,
             buffer: Vec::new(),
             written: 0,
@@ -71,6 +79,12 @@ impl<'a> Flow<'a> {
     #[must_use]
     pub fn framed(self, framing: Framing) -> Self {
         Self { framing, ..self }
+    }
+
+    /// The same flow; with `copies`, its bytes are never passed on by reference.
+    #[must_use]
+    pub fn copied(self, copies: bool) -> Self {
+        Self { copies, ..self }
     }
 
     /// Where it stands.
@@ -101,14 +115,16 @@ impl<'a> Flow<'a> {
     /// Moves what can be moved without waiting; `readable` says that poll(2) found the source ready. Afterwards the
     /// flow is `Done`, or waits for what [`Flow::poll`] names.
     pub fn advance(&mut self, readable: bool) -> Result<(), Fault> {
-        let mut may_read = readable || self.source.awaited().is_none();
+        // What is ready while it drains is the sink.
+        let safe = self.state == State::Filling || self.never_blocks();
+        let mut may_read = readable && safe || self.source.awaited().is_none();
         for _ in 0..TURN {
             let moved = match self.state {
                 State::Done => false,
                 State::Draining => self.drain()?,
                 State::Filling => {
-                    let moved = self.fill(may_read)?;
-                    may_read = self.may_read_again();
+                    let (moved, more) = self.fill(may_read)?;
+                    may_read = more || self.source.awaited().is_none();
                     moved
                 }
             };
@@ -123,40 +139,41 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    /// Whether reading on without another poll(2) is worth it, and cannot block.
-    fn may_read_again(&self) -> bool {
-        let more = self.buffer.len() >= self.piece() || self.source.is_packets();
-        self.source.awaited().is_none() || more && !self.source.needs_readiness()
+    /// Whether the source can be asked for more though poll(2) has not named it.
+    fn never_blocks(&self) -> bool {
+        !self.source.needs_readiness() || self.way.is_direct()
     }
 
     fn piece(&self) -> usize {
         if self.source.is_packets() {
             return self.source.next_size();
         }
-        let packet = self.sink.packet.map_or(PIECE, |size| (size / self.framing.growth()).max(1));
-        PIECE.min(self.sink.at_most).min(packet)
+        let room = self.way.room();
+        let packet = self.sink.packet.map_or(room, |size| (size / self.framing.growth()).max(1));
+        room.min(self.sink.at_most).min(packet)
     }
 
-    /// Reads once, unless something whole is left from before; false where nothing came of it.
-    fn fill(&mut self, may_read: bool) -> Result<bool, Fault> {
+    /// Moves what has come, unless something whole is left from before. Whether anything came of it, and whether
+    /// moving on without another poll(2) is worth it and cannot block.
+    fn fill(&mut self, may_read: bool) -> Result<(bool, bool), Fault> {
         let mut next = self.framing.left_over(&mut self.buffer);
+        let mut more = false;
         if next == Next::Read {
             if !may_read || self.source.is_shut() {
-                return Ok(false);
+                return Ok((false, false));
             }
-            // What is read is what there is room for, so the room is the piece, to the byte.
-            let piece = self.piece();
-            if self.buffer.capacity() == piece {
-                self.buffer.clear();
-            } else {
-                self.buffer = Vec::with_capacity(piece);
+            match self.pass()? {
+                Passed::Unfit => {}
+                Passed::Moved { more, .. } => return Ok((true, more)),
+                Passed::Held(_) => return Ok((true, false)),
+                Passed::Empty | Passed::Full => return Ok((false, false)),
             }
-            let got = match self.source.read(&mut self.buffer) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                other => other.map_err(Fault::Source)?,
-            };
-            self.taken += self.buffer.len() as u64;
-            self.last_moved = Instant::now();
+            let Some(got) = self.read()? else { return Ok((false, false)) };
+            let filled = self.buffer.len() >= self.piece();
+            if filled && matches!(self.framing, Framing::AsRead) {
+                self.way.settle(&self.source, &self.sink, self.copies);
+            }
+            more = (filled || self.source.is_packets()) && self.never_blocks();
             next = self.framing.take(got, &mut self.buffer);
         }
         match next {
@@ -164,11 +181,58 @@ impl<'a> Flow<'a> {
             Next::Done => self.state = State::Done,
             Next::Write => (self.written, self.state) = (0, State::Draining),
         }
-        Ok(next != Next::Done)
+        Ok((next != Next::Done, more))
+    }
+
+    /// Moves bytes past the buffer, where there is a way.
+    fn pass(&mut self) -> Result<Passed, Fault> {
+        let passed = match self.way.pass(&self.source, &self.sink) {
+            Err(Fault::Sink(e)) if self.loses_quietly(&e) => {
+                self.lose_sink();
+                return Ok(Passed::Unfit);
+            }
+            other => other?,
+        };
+        let (taken, given) = match passed {
+            Passed::Moved { bytes, .. } => (bytes, bytes),
+            Passed::Held(bytes) => (bytes, 0),
+            Passed::Full | Passed::Empty | Passed::Unfit => (0, 0),
+        };
+        if matches!(passed, Passed::Held(_) | Passed::Full) {
+            self.buffer.clear();
+            (self.written, self.state) = (0, State::Draining);
+        }
+        if taken > 0 {
+            self.last_moved = Instant::now();
+        }
+        self.taken += taken as u64;
+        self.given += given as u64;
+        Ok(passed)
+    }
+
+    /// Reads once into the buffer; None where nothing is there yet.
+    fn read(&mut self) -> Result<Option<Got>, Fault> {
+        // What is read is what there is room for, so the room is the piece, to the byte.
+        let piece = self.piece();
+        if self.buffer.capacity() == piece {
+            self.buffer.clear();
+        } else {
+            self.buffer = Vec::with_capacity(piece);
+        }
+        let got = match self.source.read(&mut self.buffer) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            other => other.map_err(Fault::Source)?,
+        };
+        self.taken += self.buffer.len() as u64;
+        self.last_moved = Instant::now();
+        Ok(Some(got))
     }
 
     /// Writes what the sink takes; false where it takes no more now.
     fn drain(&mut self) -> Result<bool, Fault> {
+        if self.way.holds() {
+            return self.unload();
+        }
         let rest = &self.buffer[self.written..];
         let most = if self.sink.is_packets() { rest.len() } else { rest.len().min(self.sink.at_most) };
         if most > 0 || self.sink.is_packets() {
@@ -184,13 +248,31 @@ impl<'a> Flow<'a> {
                     self.written = self.buffer.len();
                 }
                 Err(e) if self.loses_quietly(&e) => {
-                    self.sink.lose();
+                    self.lose_sink();
                     return Ok(true);
                 }
                 Err(e) => return Err(Fault::Sink(e)),
             }
         }
         if self.written == self.buffer.len() {
+            self.state = State::Filling;
+        }
+        Ok(true)
+    }
+
+    /// The same where the bytes are in a pipe of ours.
+    fn unload(&mut self) -> Result<bool, Fault> {
+        (self.written, self.buffer) = (0, Vec::new());
+        match self.way.unload(&self.sink, &mut self.buffer) {
+            Ok(n) => {
+                self.given += n as u64;
+                self.last_moved = Instant::now();
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(e) if self.loses_quietly(&e) => self.lose_sink(),
+            Err(e) => return Err(Fault::Sink(e)),
+        }
+        if self.buffer.is_empty() && !self.way.holds() {
             self.state = State::Filling;
         }
         Ok(true)
@@ -276,5 +358,18 @@ impl<'a> Flow<'a> {
     /// Nobody reads what it delivers any more: the rest is dropped.
     pub fn lose_sink(&mut self) {
         self.sink.lose();
+        self.way.forget();
+    }
+
+    /// Until when it keeps what it needed for a stream in full flow, though it is silent; None where it keeps nothing.
+    pub fn keeps_until(&self) -> Option<Instant> {
+        (self.state == State::Filling && self.way.keeps()).then(|| self.last_moved + KEPT)
+    }
+
+    /// Gives it back, if it is time.
+    pub fn give_back(&mut self) {
+        if self.keeps_until().is_some_and(|until| Instant::now() >= until) {
+            self.way.forget();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! HOW DOES IT END: the relay moves the bytes of one conversation and ends it by the rules of `closing`.
 //! It knows descriptors, bytes, ends and times; neither what stands behind them nor who else is being served.
 //!
-//! In reading order: `end`, `source`, `sink`, `framing`, `flow` (one direction), `closing` (the policy), `clock` (its times),
+//! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the policy), `clock` (its times),
 //! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
 //! `outcome` (what became of it).
 
@@ -16,12 +16,13 @@ pub mod sink;
 pub mod source;
 pub mod teardown;
 mod waiting;
+mod way;
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use self::clock::{Clock, Due, Hand};
+use self::clock::Due;
 use self::closing::{Action, Closing, OnEof, Side};
 use self::end::Reader;
 use self::flow::{Flow, State};
@@ -46,6 +47,15 @@ pub struct Flows<'a> {
     pub outgoing: Option<Flow<'a>>,
     /// From the peer to our output.
     pub incoming: Option<Flow<'a>>,
+}
+
+impl Flows<'_> {
+    /// The same directions; with `copies`, bytes are never passed on by reference.
+    #[must_use]
+    pub fn copied(self, copies: bool) -> Self {
+        let Self { outgoing, incoming } = self;
+        Self { outgoing: outgoing.map(|flow| flow.copied(copies)), incoming: incoming.map(|flow| flow.copied(copies)) }
+    }
 }
 
 /// A time by which the conversation must be over, and the duration that was asked for.
@@ -142,6 +152,9 @@ impl<'a> Relay<'a> {
         loop {
             self.look_at_acknowledgements();
             self.look_at_the_clock();
+            for flow in self.flows.outgoing.iter_mut().chain(&mut self.flows.incoming) {
+                flow.give_back();
+            }
             if let Phase::Closing(_, teardown) = &mut self.phase
                 && teardown.advance(self.peer)
             {
@@ -378,20 +391,5 @@ impl<'a> Relay<'a> {
             self.ours_ended = Some(Instant::now());
         }
         takes
-    }
-
-    fn clock(&self) -> Clock<'_> {
-        let hand = |flow: Option<&Flow<'_>>, ended| {
-            let flow = flow.map(|flow| (flow.state() != State::Draining, flow.last_moved(), flow.taken()));
-            let (empty, moved, bytes) = flow.unwrap_or((true, None, 0));
-            Hand { ended, empty, moved, bytes }
-        };
-        Clock {
-            closing: &self.closing,
-            deadline: self.deadline.map(|deadline| deadline.at),
-            ours: hand(self.flows.outgoing.as_ref(), self.ours_ended),
-            peers: hand(self.flows.incoming.as_ref(), self.peers_ended),
-            mentioned: self.mentioned,
-        }
     }
 }

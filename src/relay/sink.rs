@@ -152,6 +152,16 @@ impl<'a> Sink<'a> {
         self.packet
     }
 
+    /// Its descriptor, where it takes a stream in writes of any size.
+    pub(crate) fn stream(&self) -> Option<BorrowedFd<'_>> {
+        self.watched().filter(|_| self.packet.is_none() && self.at_most == usize::MAX)
+    }
+
+    /// Whether what it takes is dropped.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        matches!(self.to, To::Nowhere)
+    }
+
     /// Whether it takes datagrams.
     pub(crate) fn is_packets(&self) -> bool {
         self.packet.is_some()

@@ -137,6 +137,16 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Its descriptor, where all that comes from it is a stream's and nothing is to be counted or asked before a read.
+    pub(crate) fn stream(&self) -> Option<BorrowedFd<'_>> {
+        match &self.from {
+            From::Descriptor(handle, _) if self.packets.is_none() && self.left.is_none() && self.gate.is_none() => {
+                Some(handle.as_fd())
+            }
+            _ => None,
+        }
+    }
+
     /// What poll(2) must watch before the next read; None where none is needed.
     pub(crate) fn awaited(&self) -> Option<BorrowedFd<'_>> {
         match &self.from {

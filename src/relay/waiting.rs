@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::clock::{Clock, Hand};
 use super::closing::Side;
 use super::flow::{Flow, State};
 use super::outcome::Ending;
@@ -135,7 +136,24 @@ impl Relay<'_> {
         let acknowledged = matches!(self.phase, Phase::Acknowledging).then(|| now + self.look);
         let gate = flows.iter().flatten().any(|flow| flow.is_shut()).then(|| now + GATE);
         let retry = flows.iter().flatten().any(|flow| flow.needs_a_retry()).then(|| now + RETRY);
+        let kept = flows.iter().flatten().filter_map(|flow| flow.keeps_until()).min();
         let due = self.clock().next().map(|(at, _)| at);
-        [acknowledged, gate, retry, due].into_iter().flatten().min()
+        [acknowledged, gate, retry, kept, due].into_iter().flatten().min()
+    }
+
+    /// The conversation, as the clock sees it.
+    pub(super) fn clock(&self) -> Clock<'_> {
+        let hand = |flow: Option<&Flow<'_>>, ended| {
+            let flow = flow.map(|flow| (flow.state() != State::Draining, flow.last_moved(), flow.taken()));
+            let (empty, moved, bytes) = flow.unwrap_or((true, None, 0));
+            Hand { ended, empty, moved, bytes }
+        };
+        Clock {
+            closing: &self.closing,
+            deadline: self.deadline.map(|deadline| deadline.at),
+            ours: hand(self.flows.outgoing.as_ref(), self.ours_ended),
+            peers: hand(self.flows.incoming.as_ref(), self.peers_ended),
+            mentioned: self.mentioned,
+        }
     }
 }
