@@ -79,7 +79,6 @@ pub(super) enum Passed {
 pub(super) struct Channel {
     reader: OwnedFd,
     writer: OwnedFd,
-    capacity: usize,
     held: usize,
 }
 
@@ -234,12 +233,12 @@ fn drop_bytes(from: BorrowedFd<'_>) -> Result<Passed, Fault> {
 impl Channel {
     /// None where the kernel grants none: then bytes are copied.
     fn open() -> Option<Self> {
-        let (reader, writer, capacity) = passage::channel(OWN_PIPE).ok()?;
-        Some(Self { reader, writer, capacity, held: 0 })
+        let (reader, writer) = passage::channel(OWN_PIPE).ok()?;
+        Some(Self { reader, writer, held: 0 })
     }
 
     fn load(&mut self, from: BorrowedFd<'_>) -> Result<Passed, Fault> {
-        match passage::splice(from, self.writer.as_fd(), self.capacity) {
+        match passage::splice(from, self.writer.as_fd(), MOST) {
             Ok(0) => Ok(Passed::Unfit),
             Ok(n) => {
                 self.held += n;

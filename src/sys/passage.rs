@@ -2,7 +2,7 @@
 //! decides nothing: which call suits which pair is the relay's.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -36,13 +36,12 @@ pub fn discard(socket: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     Ok(n)
 }
 
-/// A pipe to pass bytes through, non-blocking and close-on-exec at both ends: its end to read, its end to write, and
-/// its capacity in bytes, which is `wanted` or as much as the kernel grants.
-pub fn channel(wanted: usize) -> io::Result<(OwnedFd, OwnedFd, usize)> {
+/// A pipe to pass bytes through, non-blocking and close-on-exec at both ends: its end to read, its end to write. It
+/// holds `wanted` bytes, or as many as the kernel grants.
+pub fn channel(wanted: usize) -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let granted =
-        rustix::pipe::fcntl_setpipe_size(&writer, wanted).or_else(|_| rustix::pipe::fcntl_getpipe_size(&writer));
-    Ok((reader, writer, granted?))
+    enlarge(writer.as_fd(), wanted);
+    Ok((reader, writer))
 }
 
 /// Makes a pipe hold at least `wanted` bytes, if the kernel grants that.
