@@ -131,6 +131,9 @@ impl Connection {
         let sink = Sink::peer(self.as_fd());
         match &self.post {
             _ if !self.transport.keeps_boundaries() => sink,
+            None if self.transport == Transport::Udp => {
+                sink.in_packets(false, self.transport.usual_size()).in_segments()
+            }
             None => sink.in_packets(self.transport.has_ends(), self.transport.usual_size()),
             Some(post) => sink.in_packets(false, self.transport.usual_size()).by(post.clone()),
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::end::{Reader, Sink, Source};
 use super::framing::{Framing, Next};
+use super::sink::RUN;
 use super::source::Got;
 use super::way::{Passed, Way};
 use crate::sys::{self, PollFd, PollFlags};
@@ -148,9 +149,18 @@ impl<'a> Flow<'a> {
         if self.source.is_packets() {
             return self.source.next_size();
         }
-        let room = self.way.room();
-        let packet = self.sink.packet.map_or(room, |size| (size / self.framing.growth()).max(1));
-        room.min(self.sink.at_most).min(packet)
+        let room = self.way.room().min(self.sink.at_most);
+        match (self.cut(), self.sink.packet) {
+            (Some(size), _) => (room / size).clamp(1, RUN) * size,
+            (None, Some(size)) => room.min(size / self.framing.growth()).max(1),
+            (None, None) => room,
+        }
+    }
+
+    /// The size of the datagrams that a read is cut into; None where it is written as it is.
+    fn cut(&self) -> Option<usize> {
+        let is_cut = matches!(self.framing, Framing::AsRead) && !self.source.is_packets();
+        self.sink.packet.filter(|_| is_cut)
     }
 
     /// Moves what has come, unless something whole is left from before. Whether anything came of it, and whether
@@ -234,18 +244,23 @@ impl<'a> Flow<'a> {
             return self.unload();
         }
         let rest = &self.buffer[self.written..];
-        let most = if self.sink.is_packets() { rest.len() } else { rest.len().min(self.sink.at_most) };
-        if most > 0 || self.sink.is_packets() {
-            match self.sink.write(&rest[..most]) {
+        let (cut, is_packets) = (self.cut(), self.sink.is_packets());
+        let most = if is_packets { rest.len() } else { rest.len().min(self.sink.at_most) };
+        if most > 0 || is_packets {
+            let written = match cut {
+                Some(size) => self.sink.write_cut(rest, size),
+                None => self.sink.write(&rest[..most]),
+            };
+            match written {
                 Ok(n) => {
                     self.written += n;
                     self.given += n as u64;
                     self.last_moved = Instant::now();
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(e) if self.sink.is_packets() && sys::is_oversized(&e) => {
+                Err(e) if is_packets && sys::is_oversized(&e) => {
                     self.oversized += 1;
-                    self.written = self.buffer.len();
+                    self.written += rest.len().min(cut.unwrap_or(usize::MAX));
                 }
                 Err(e) if self.loses_quietly(&e) => {
                     self.lose_sink();

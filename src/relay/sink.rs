@@ -7,7 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use super::end::Handle;
-use crate::sys::{self, Manner};
+use crate::sys::{self, Manner, mail, passage};
+
+/// Datagrams that the kernel cuts at once at most, and their bytes.
+pub(super) const RUN: usize = 64;
+const LONGEST_RUN: usize = 65_507;
 
 /// How a datagram reaches somebody whom no socket is connected to.
 #[derive(Clone)]
@@ -67,6 +71,8 @@ pub struct Sink<'a> {
     /// What one write takes is a datagram; the most that a stream is cut into, in bytes.
     pub(crate) packet: Option<usize>,
     post: Option<Post>,
+    /// The kernel cuts a run of bytes into datagrams for us.
+    segments: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +91,7 @@ impl<'a> Sink<'a> {
             at_most: usize::MAX,
             packet: None,
             post: None,
+            segments: false,
         }
     }
 
@@ -113,6 +120,7 @@ impl<'a> Sink<'a> {
             at_most: usize::MAX,
             packet: None,
             post: None,
+            segments: false,
         }
     }
 
@@ -128,6 +136,12 @@ impl<'a> Sink<'a> {
     pub fn in_packets(self, has_ends: bool, size: usize) -> Self {
         let finish = if has_ends { self.finish } else { Finish::Nothing };
         Self { packet: Some(size), finish, ..self }
+    }
+
+    /// The same sink, a connected UDP socket: the kernel may cut a run of bytes into its datagrams.
+    #[must_use]
+    pub fn in_segments(self) -> Self {
+        Self { segments: true, ..self }
     }
 
     /// The same sink, by post instead of by a connection.
@@ -186,6 +200,18 @@ impl<'a> Sink<'a> {
                 }
             }
         }
+    }
+
+    /// Sends the first of a run of bytes, in datagrams of `size` bytes, as many at once as the kernel takes.
+    pub(crate) fn write_cut(&mut self, bytes: &[u8], size: usize) -> io::Result<usize> {
+        let run = (bytes.len() / size).min(LONGEST_RUN / size).min(RUN) * size;
+        if let (true, To::Descriptor(handle, _), Ok(each)) = (self.segments && run > size, &self.to, size.try_into()) {
+            match mail::send_segments(handle.as_fd(), &bytes[..run], each) {
+                Err(e) if passage::is_unfit(&e) || sys::is_oversized(&e) => self.segments = false,
+                other => return other,
+            }
+        }
+        self.write(&bytes[..bytes.len().min(size)])
     }
 
     /// Tells the sink that nothing more will come.

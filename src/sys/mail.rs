@@ -1,5 +1,5 @@
 //! Datagrams with their addresses: from whom, and to which of our addresses, so that a reply can leave from there
-//! (ip(7), `IP_PKTINFO`). It keeps no mail.
+//! (ip(7), `IP_PKTINFO`); and many of them at once. It keeps no mail.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -62,6 +62,30 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], way: &Way) -> io::Result<()> {
     // SAFETY: everything the message points to lives until the call returns.
     let n = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
     if n == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sends a run of bytes over a connected UDP socket without waiting, cut by the kernel into datagrams of `size` bytes,
+/// the last one shorter perhaps (udp(7), `UDP_SEGMENT`). How many bytes went. `EINVAL` and `EIO` where the way to the
+/// peer or the kernel cannot do that; a run has at most 64 datagrams and 65507 bytes.
+pub fn send_segments(socket: BorrowedFd<'_>, bytes: &[u8], size: u16) -> io::Result<usize> {
+    let mut control = Control([0; 64]);
+    let mut vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: as in `receive`; the bytes are only read.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &raw mut vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len() as _;
+    // SAFETY: the control buffer is aligned and larger than the message; everything pointed to outlives the call.
+    let n = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        ((*header).cmsg_level, (*header).cmsg_type) = (libc::SOL_UDP, libc::UDP_SEGMENT);
+        (*header).cmsg_len = libc::CMSG_LEN(length(mem::size_of::<u16>())) as _;
+        libc::CMSG_DATA(header).cast::<u16>().write_unaligned(size);
+        message.msg_controllen = libc::CMSG_SPACE(length(mem::size_of::<u16>())) as _;
+        libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
 /// Asks the kernel to tell of each datagram which address it came to.
