@@ -23,7 +23,7 @@ use crate::handler::command::{Command, Joined};
 use crate::handler::forward::Forward;
 use crate::handler::stdio::{Output, Speaking, Stdio};
 use crate::handler::{Letters, Task};
-use crate::net::endpoint::Endpoint;
+use crate::net::endpoint::{Endpoint, Site};
 use crate::net::options::{Dialing, Listening};
 use crate::net::resolve::{Family, Resolving};
 use crate::net::transport::Transport;
@@ -74,7 +74,7 @@ pub struct Conversation {
 #[derive(Debug)]
 pub struct ListenPlan {
     /// Where.
-    pub endpoint: Endpoint,
+    pub site: Site,
     /// How its name is resolved.
     pub resolving: Resolving,
     /// The listener's options.
@@ -99,6 +99,10 @@ pub struct ListenPlan {
     pub groups: Vec<String>,
     /// How long to let conversations finish.
     pub grace: Duration,
+    /// Whom to become before anybody is served, by name,
+    pub user: Option<String>,
+    /// and where to go.
+    pub chdir: Option<PathBuf>,
     /// The descriptor that is told the bound addresses.
     pub ready_fd: Option<i32>,
     /// The file that is told the bound port.
@@ -145,10 +149,10 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     nonsense::refuse(&asked)?;
     let idle_timeout = waiting.talk.ends.idle_timeout;
     let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
-    let transport = waiting.endpoint.transport;
+    let transport = waiting.site.transport();
     // To a forwarder it is the way on that must not take too long.
     let first_within = waiting.within.filter(|_| waiting.talk.what.to.is_none());
-    let Waiting { endpoint, resolving, mut options, owner, within, many, talk, letters, .. } = waiting;
+    let Waiting { site, resolving, mut options, owner, within, many, talk, letters, privileges, .. } = waiting;
     let hearing = match (keep, mode) {
         (Keep::One, _) => Output::Closing,
         (_, Mode::Single) => Output::Staying,
@@ -170,7 +174,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     options.postal.only = keep == Keep::One;
     let max_per_ip = many.max_per_ip.map(|n| n as usize);
     Ok(ListenPlan {
-        endpoint,
+        site,
         resolving,
         options,
         owner,
@@ -183,6 +187,8 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         users: waiting.users,
         groups: waiting.groups,
         grace: many.grace.unwrap_or(GRACE),
+        user: privileges.user,
+        chdir: privileges.chdir,
         ready_fd: waiting.ready_fd,
         port_file: waiting.port_file,
         conversation,

@@ -12,14 +12,19 @@ use anyhow::Result;
 use crate::cli::{self, Typed};
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
-use crate::handler::reach;
+use crate::handler::{Variable, reach};
+use crate::net::activation::{self, Activated};
 use crate::net::dial::{self, Undialed};
-use crate::net::endpoint::Endpoint;
+use crate::net::endpoint::{Endpoint, Site};
 use crate::net::listen::{self, Listener, Unbound};
+use crate::net::options::Listening;
+use crate::net::resolve::Resolving;
 use crate::plan::{self, ConnectPlan, Conversation, ListenPlan, Plan};
 use crate::relay::Deadline;
 use crate::serve::admission::Admission;
 use crate::serve::fork::Forks;
+use crate::serve::notice::Notice;
+use crate::serve::privileges::Privileges;
 use crate::serve::ready::Readiness;
 use crate::serve::signals::{Hearing, Signals};
 use crate::serve::single::Single;
@@ -89,8 +94,8 @@ fn print(text: &str, log: &Log) -> Status {
 
 impl Conversation {
     /// What its conversations have in common. Their needs are looked at first.
-    fn terms(mut self, command_grace: Duration) -> Result<Terms> {
-        self.task.prepare()?;
+    fn terms(mut self, command_grace: Duration, changed: &[Variable]) -> Result<Terms> {
+        self.task.prepare(changed)?;
         let log = Log::new(self.level);
         let (closing, letters, deadline, copies) = (self.closing, self.letters, self.deadline, self.copies);
         Ok(Terms { task: self.task, closing, letters, deadline, copies, command_grace, roster: Roster::default(), log })
@@ -127,12 +132,12 @@ fn bound(within: Option<Duration>, deadline: Option<Deadline>) -> Option<Bound> 
 fn connect(plan: ConnectPlan) -> Result<Status> {
     let deadline = from_now(plan.conversation.deadline);
     let within = bound(plan.within, deadline);
-    let terms = plan.conversation.terms(COMMAND_GRACE)?;
+    let terms = plan.conversation.terms(COMMAND_GRACE, &[])?;
     sys::seal_inherited();
     let signals = signals(Hearing::One)?;
     let until = within.map(|within| within.at);
     let report = match dial::dial(&plan.endpoint, plan.resolving, &plan.options, until, &[signals.stop()]) {
-        Ok(peer) => serve::alone(peer, &terms, 1, deadline, &signals),
+        Ok(peer) => serve::alone((peer, 1), &terms, deadline, &signals, &Notice::default()),
         Err(Undialed::Stopped) => return Ok(stopped(&signals)),
         Err(why) => {
             let bound = within.map(|within| (within.asked, within.option));
@@ -146,44 +151,52 @@ fn connect(plan: ConnectPlan) -> Result<Status> {
 
 fn listen(mut plan: ListenPlan) -> Result<Status> {
     let one = plan.keep == Keep::One;
+    let activated = activated(&plan)?;
     look_up_names(&mut plan)?;
-    let ready = Readiness::new(plan.ready_fd, plan.port_file)?;
+    let privileges = Privileges::look_up(plan.user.take(), plan.chdir.take())?;
+    let ready = Readiness::new(plan.ready_fd, plan.port_file.take())?;
     let deadline = from_now(plan.conversation.deadline).filter(|_| one);
     let first_by = bound(plan.first_within, deadline);
     let until = first_by.map(|first_by| first_by.at);
-    let terms = plan.conversation.terms(if one { COMMAND_GRACE } else { Duration::ZERO })?;
+    let command_grace = if one { COMMAND_GRACE } else { Duration::ZERO };
+    let mut terms = plan.conversation.terms(command_grace, &privileges.variables())?;
     let log = terms.log.clone();
+    let notice = Notice::new(&log);
     sys::seal_inherited();
     let signals = signals(match (one, plan.mode) {
         (true, _) => Hearing::One,
         (false, Mode::Fork) => Hearing::Processes,
         (false, _) => Hearing::Many,
     })?;
-    let listeners = match listen::listen(&plan.endpoint, plan.resolving, &plan.options, until, &[signals.stop()]) {
-        Ok(listeners) => listeners,
-        Err(Unbound::Unresolved(e)) if e.kind() == io::ErrorKind::Interrupted => return Ok(stopped(&signals)),
-        Err(why) => return Err(unbound(&plan.endpoint, &why, first_by)),
+    let Some(listeners) = open(&plan.site, activated, (plan.resolving, &plan.options), first_by, &signals)? else {
+        return Ok(stopped(&signals));
     };
+    ready.publish(&listeners)?;
+    settle(privileges, &listeners, &mut terms, plan.hears_everybody)?;
     for listener in &listeners {
         log.say(&Event::Listening { local: &listener.local.to_string() });
     }
     ready.announce(&listeners)?;
+    notice.ready();
     let admission = Admission::new(plan.rules);
     let served = if one {
         let met = serve::meet(&listeners, admission, until, &signals, &log);
         met.map(|met| match met {
-            Some((mut peer, number)) => {
+            Some(mut met) => {
                 // Whoever comes now is refused: only one is served.
                 for listener in listeners {
-                    listener.bequeath(&mut peer);
+                    listener.bequeath(&mut met.0);
                 }
-                serve::alone(peer, &terms, number, deadline, &signals).status
+                serve::alone(met, &terms, deadline, &signals, &notice).status
             }
-            None => stopped(&signals),
+            None => {
+                notice.stopping();
+                stopped(&signals)
+            }
         })
     } else {
         let grace = if plan.hears_everybody { Duration::ZERO } else { plan.grace };
-        let stopping = Stopping::new(&signals, terms.roster.clone(), grace);
+        let stopping = Stopping::new(&signals, terms.roster.clone(), grace).telling(notice);
         if plan.hears_everybody {
             return hear_everybody(listeners, stopping, terms, &signals);
         }
@@ -193,8 +206,64 @@ fn listen(mut plan: ListenPlan) -> Result<Status> {
     };
     match served {
         Ok(status) => Ok(signals.received().map_or(status, Status::Signal)),
-        Err(e) => Err(unserved(&plan.endpoint, &e, first_by)),
+        Err(e) => Err(unserved(&plan.site, &e, first_by)),
     }
+}
+
+/// The sockets that are bound already, where those are asked for: first of all, while nobody else has their numbers.
+fn activated(plan: &ListenPlan) -> Result<Option<Activated>> {
+    let Site::Activated(_) = plan.site else { return Ok(None) };
+    let activated = Activated::take().map_err(|why| unusable(&plan.site, &why))?;
+    match plan.ready_fd.filter(|&fd| activated.contains(fd)) {
+        Some(fd) => Err(Failure::error(Status::Usage, format!("--ready-fd {fd} is one of the activated sockets"))),
+        None => Ok(Some(activated)),
+    }
+}
+
+/// The listeners. None after a signal.
+fn open(
+    site: &Site,
+    activated: Option<Activated>,
+    (resolving, options): (Resolving, &Listening),
+    first_by: Option<Bound>,
+    signals: &Signals,
+) -> Result<Option<Vec<Listener>>> {
+    if let Some(activated) = activated {
+        let listeners = activated.listen(site.transport(), options);
+        return listeners.map(Some).map_err(|why| unusable(site, &why));
+    }
+    let Site::At(endpoint) = site else { return Ok(None) };
+    let until = first_by.map(|first_by| first_by.at);
+    match listen::listen(endpoint, resolving, options, until, &[signals.stop()]) {
+        Ok(listeners) => Ok(Some(listeners)),
+        Err(Unbound::Unresolved(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Err(why) => Err(unbound(endpoint, &why, first_by)),
+    }
+}
+
+/// What needed our privileges is done: gives them up, and looks whether the task can still be carried out.
+fn settle(privileges: Privileges, listeners: &[Listener], terms: &mut Terms, hears_everybody: bool) -> Result<()> {
+    let (kept, moves) = (privileges.are_kept(), privileges.moves());
+    if moves {
+        let failed =
+            |e: io::Error| Failure::error(Status::Failure, format!("cannot tell where we are: {}", reason(&e)));
+        terms.task.anchor().map_err(failed)?;
+    }
+    privileges.drop()?;
+    if !kept {
+        terms.task.check()?;
+        if listeners.iter().any(Listener::will_stay) {
+            terms.log.say(&Event::Option("the path will stay behind: --user may not remove it"));
+        }
+    }
+    // Each conversation of UDP binds the port anew, as whoever we are now.
+    for listener in listeners.iter().filter(|listener| listener.is_bound_again() && !hears_everybody) {
+        if let Err(e) = activation::may_bind_again(listener) {
+            let why = format!("each conversation needs this port: {} (see --per-datagram)", reason(&e));
+            return Err(Failure::error(Status::CannotBind, format!("cannot serve {}: {why}", listener.local)));
+        }
+    }
+    Ok(())
 }
 
 /// Names of users and groups become numbers while there is nobody yet who could be let in wrongly.
@@ -265,13 +334,17 @@ fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Bound>) -> anyho
     }
 }
 
-fn unserved(endpoint: &Endpoint, error: &io::Error, first_by: Option<Bound>) -> anyhow::Error {
+fn unusable(site: &Site, why: &str) -> anyhow::Error {
+    Failure::error(Status::CannotBind, format!("cannot listen on {site}: {why}"))
+}
+
+fn unserved(site: &Site, error: &io::Error, first_by: Option<Bound>) -> anyhow::Error {
     match (error.kind(), first_by) {
         (io::ErrorKind::TimedOut, Some(first_by)) => {
             let Bound { asked, option, .. } = first_by;
             let why = format!("nobody came for {} ({option})", span(asked));
-            Failure::error(Status::TimedOut, format!("cannot serve {endpoint}: timed out: {why}"))
+            Failure::error(Status::TimedOut, format!("cannot serve {site}: timed out: {why}"))
         }
-        _ => Failure::error(Status::Failure, format!("cannot serve {endpoint}: {}", reason(error))),
+        _ => Failure::error(Status::Failure, format!("cannot serve {site}: {}", reason(error))),
     }
 }

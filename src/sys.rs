@@ -2,16 +2,20 @@
 //! It holds no policy: what a call means for a conversation is decided by those who make it.
 #![allow(unsafe_code)]
 
+pub mod account;
 pub mod board;
+pub mod inheritance;
 pub mod mail;
 pub mod passage;
 pub mod process;
 pub mod socket;
+pub mod vigil;
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
@@ -241,6 +245,12 @@ pub fn waiting(fd: BorrowedFd<'_>) -> Option<u64> {
 /// Sets the umask of the process; the old one.
 pub fn set_umask(mask: u32) -> u32 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).as_raw_mode()
+}
+
+/// Whether we may make and remove names in a directory, as far as its permissions say (access(2), `W_OK` and `X_OK`).
+pub fn is_writable(folder: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// Whether our process group may read the terminal `fd` without being stopped by SIGTTIN (termios(3)).

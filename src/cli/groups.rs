@@ -70,6 +70,18 @@ pub struct ManyArgs {
     pub grace: Option<Duration>,
 }
 
+/// As whom, and where.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = HOW_MANY)]
+pub struct PrivilegeArgs {
+    /// Once listening, become USER, with GROUP or the user's own
+    #[arg(long, value_name = "USER[:GROUP]", hide_short_help = true)]
+    pub user: Option<String>,
+    /// Once listening, go to this directory
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub chdir: Option<PathBuf>,
+}
+
 /// What for.
 #[derive(Debug, Args)]
 #[command(next_help_heading = WHAT_FOR)]

@@ -9,7 +9,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::groups::{
-    EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, SAYING, SayArgs, WHAT_FOR, WHERE, WhatArgs, time,
+    EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, PrivilegeArgs, ReadyArgs, SAYING, SayArgs, WHAT_FOR, WHERE,
+    WhatArgs, time,
 };
 use crate::net::options::Group;
 use crate::net::transport::UnixType;
@@ -26,6 +27,8 @@ pub struct Listen {
     pub backlog: Option<i32>,
     #[command(flatten)]
     pub many: ManyArgs,
+    #[command(flatten)]
+    pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
     #[command(flatten)]
@@ -57,6 +60,8 @@ pub struct UdpListen {
     pub multicast: Vec<Group>,
     #[command(flatten)]
     pub many: ManyArgs,
+    #[command(flatten)]
+    pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
     /// A fresh handler for each datagram, its output the reply
@@ -90,6 +95,9 @@ pub struct UdpConnect {
 pub struct UnixListen {
     #[command(flatten)]
     pub at: PathArgs,
+    /// Listen on the sockets that systemd, or whoever started us, has bound
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub activated: bool,
     /// Permissions of the path, in octal, before anyone can connect
     #[arg(long, value_name = "MODE", value_parser = mode, help_heading = WHERE, hide_short_help = true)]
     pub mode: Option<u32>,
@@ -110,6 +118,8 @@ pub struct UnixListen {
     pub connect_timeout: Option<Duration>,
     #[command(flatten)]
     pub many: ManyArgs,
+    #[command(flatten)]
+    pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
     /// A fresh handler for each datagram, its output the reply
@@ -144,6 +154,9 @@ pub struct InetListenArgs {
     /// [HOST] PORT, HOST:PORT or [V6]:PORT; every address of the machine without HOST, any free port for 0
     #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
     pub place: Vec<String>,
+    /// Listen on the sockets that systemd, or whoever started us, has bound
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub activated: bool,
     #[command(flatten)]
     pub family: FamilyArgs,
     /// Share the port with other listeners that ask for it too

@@ -8,6 +8,8 @@ pub mod reach;
 pub mod stdio;
 
 use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -80,14 +82,36 @@ impl Task {
 
     /// Looks at what the task will need, so that a mistake shows before anybody is kept waiting: the command is found,
     /// the file can be read.
-    pub fn prepare(&mut self) -> anyhow::Result<()> {
+    /// Commands find `changed` variables in the place of ours.
+    pub fn prepare(&mut self, changed: &[Variable]) -> anyhow::Result<()> {
         match self {
-            Task::Command(command) => command.prepare(),
-            Task::Send(payload, _) => payload.prepare(),
+            Task::Command(command) => command.prepare(changed),
+            Task::Send(payload, _) => payload.check(),
+            Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
+        }
+    }
+
+    /// From now on no path of the task depends on the directory that we are in.
+    pub fn anchor(&mut self) -> io::Result<()> {
+        match self {
+            Task::Command(command) => command.anchor(),
+            Task::Send(payload, _) => payload.anchor(),
+            Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
+        }
+    }
+
+    /// Looks again whether it can be done, after we have become somebody else.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self {
+            Task::Command(command) => command.check(),
+            Task::Send(payload, _) => payload.check(),
             Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
         }
     }
 }
+
+/// A variable of the environment: its name and its value.
+pub type Variable = (&'static str, OsString);
 
 /// A conversation's wiring.
 #[derive(Debug)]

@@ -135,10 +135,6 @@ impl Binding<'_> {
         }
         self.options.before_bind(&socket, self.transport)?;
         socket.bind(&address.into())?;
-        if self.transport == Transport::Udp {
-            self.options.casting.apply(&socket, address.is_ipv6())?;
-            self.options.casting.join(&socket, address.is_ipv6())?;
-        }
         Listener::new(socket, self.transport, self.options, None)
     }
 }
@@ -164,12 +160,28 @@ fn listen_unix(transport: Transport, name: &UnixName, options: &Listening) -> Re
 
 impl Listener {
     fn new(socket: Socket, transport: Transport, options: &Listening, path: Option<OwnPath>) -> io::Result<Self> {
+        if transport.has_ends() {
+            socket.listen(options.backlog)?;
+        }
+        Self::bound(socket, transport, options, path)
+    }
+
+    /// Takes over a socket that is bound, and that listens where peers connect.
+    pub(super) fn bound(
+        socket: Socket,
+        transport: Transport,
+        options: &Listening,
+        path: Option<OwnPath>,
+    ) -> io::Result<Self> {
         let local = Address::of(&socket.local_addr()?)?;
         let kind = match transport {
-            Transport::Udp => Kind::Mail(Mailbox::new(socket, &local, options.postal)?),
+            Transport::Udp => {
+                options.casting.apply(&socket, local.is_ipv6())?;
+                options.casting.join(&socket, local.is_ipv6())?;
+                Kind::Mail(Mailbox::new(socket, &local, options.postal)?)
+            }
             Transport::Unix(UnixType::Dgram) => Kind::Shared(Switch::new(socket, local.clone(), options.postal)),
             Transport::Tcp | Transport::Unix(_) => {
-                socket.listen(options.backlog)?;
                 // A peer that vanishes between poll(2) and accept(2) must not make us wait for the next one.
                 socket.set_nonblocking(true)?;
                 Kind::Connections(socket)
@@ -234,6 +246,16 @@ impl Listener {
             Kind::Shared(switch) => switch.holds_somebody(),
             Kind::Connections(_) => false,
         }
+    }
+
+    /// Whether conversations bind its port anew, each for itself.
+    pub fn is_bound_again(&self) -> bool {
+        matches!(&self.kind, Kind::Mail(mailbox) if !mailbox.shares_its_socket())
+    }
+
+    /// Whether its path will stay behind: we may not remove it any more, since we have become somebody else.
+    pub fn will_stay(&self) -> bool {
+        self.path.as_ref().is_some_and(OwnPath::will_stay)
     }
 
     /// Everybody's datagrams as one conversation in which nothing is sent. None where peers connect.

@@ -140,6 +140,11 @@ impl Mailbox {
         Ok(Connection::between(self.socket.try_clone()?, Transport::Udp, Address::Inet(nobody), local, true))
     }
 
+    /// Whether its conversations do without a socket of their own.
+    pub(super) fn shares_its_socket(&self) -> bool {
+        self.postal.each
+    }
+
     pub(super) fn holds_somebody(&self) -> bool {
         !self.waiting.borrow().is_empty()
     }

@@ -7,8 +7,10 @@ use anyhow::Result;
 
 use super::typed::{Going, Waiting};
 use super::usage;
-use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, SayArgs, WhatArgs};
 use crate::handler::command::Joined;
+use crate::net::endpoint::{At, Endpoint, Site, UnixName};
+use crate::net::resolve::Family;
 use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
 use crate::serve::{Keep, Mode};
@@ -23,14 +25,19 @@ pub(super) struct Asked<'a> {
     says: &'a SayArgs,
     within: Option<Duration>,
     both_families: bool,
+    /// How names are resolved was asked for.
+    resolving: bool,
     per_datagram: bool,
     backlog: bool,
+    reuse_port: bool,
+    activated: bool,
+    privileges: Option<&'a PrivilegeArgs>,
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn of_waiting(waiting: &'a Waiting) -> Self {
         Self {
-            transport: waiting.endpoint.transport,
+            transport: waiting.site.transport(),
             many: Some(&waiting.many),
             what: &waiting.talk.what,
             letters: &waiting.letters,
@@ -38,8 +45,12 @@ impl<'a> Asked<'a> {
             says: &waiting.talk.says,
             within: waiting.within,
             both_families: waiting.both_families,
+            resolving: waiting.resolving.numeric || waiting.resolving.family != Family::Any,
             per_datagram: waiting.options.postal.each,
             backlog: waiting.backlog.is_some(),
+            reuse_port: waiting.options.reuse_port,
+            activated: matches!(waiting.site, Site::Activated(_)),
+            privileges: Some(&waiting.privileges),
         }
     }
 
@@ -53,8 +64,12 @@ impl<'a> Asked<'a> {
             says: &going.talk.says,
             within: going.within,
             both_families: going.both_families,
+            resolving: false,
             per_datagram: false,
             backlog: false,
+            reuse_port: false,
+            activated: false,
+            privileges: None,
         }
     }
 
@@ -99,12 +114,37 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// What stands before the colon of `USER:GROUP`.
+fn user_of(word: &str) -> &str {
+    word.split_once(':').map_or(word, |(user, _)| user)
+}
+
 /// A combination, and the sentence that refuses it.
 type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
 
 /// Every combination without sense.
 const REFUSALS: &[Refusal] = &[
     (|a| a.both_families, "-4 and -6 exclude each other"),
+    (
+        |a| a.activated && (a.backlog || a.reuse_port),
+        "--backlog and --reuse-port belong to whoever binds: --activated brings sockets that are bound",
+    ),
+    (
+        |a| a.activated && a.resolving && a.what.to.is_none(),
+        "-4, -6 and -n are about names: --activated brings sockets that are bound",
+    ),
+    (
+        |a| {
+            let moves = a.privileges.is_some_and(|p| p.chdir.is_some());
+            let to = a.what.to.as_ref().map(|Endpoint { at, .. }| at);
+            moves && matches!(to, Some(At::Unix(UnixName::Path(path))) if path.is_relative())
+        },
+        "--chdir moves what --to means: name its path from the root on",
+    ),
+    (
+        |a| a.privileges.and_then(|p| p.user.as_deref()).is_some_and(|user| ["root", "0"].contains(&user_of(user))),
+        "--user gives privileges up, and root has them all: name another user",
+    ),
     (
         |a| a.many.is_some_and(|m| u8::from(m.single) + u8::from(m.thread) + u8::from(m.fork) > 1),
         "--single, --thread and --fork exclude each other",

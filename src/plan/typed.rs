@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::usage;
-use crate::cli::groups::{LetterArgs, ManyArgs};
+use crate::cli::groups::{LetterArgs, ManyArgs, PrivilegeArgs};
 use crate::cli::roles::{
     CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
     UnixListen,
 };
 use crate::net::address::Place;
-use crate::net::endpoint::{At, Endpoint, UnixName};
+use crate::net::endpoint::{At, Endpoint, Site, UnixName};
 use crate::net::mailbox::Postal;
 use crate::net::options::{Casting, Dialing, Group, Listening};
 use crate::net::path::Access;
@@ -22,7 +22,7 @@ use crate::net::transport::{Transport, UnixType};
 
 /// Somebody waits for peers.
 pub(super) struct Waiting {
-    pub(super) endpoint: Endpoint,
+    pub(super) site: Site,
     pub(super) resolving: Resolving,
     pub(super) both_families: bool,
     pub(super) options: Listening,
@@ -32,6 +32,7 @@ pub(super) struct Waiting {
     pub(super) groups: Vec<String>,
     pub(super) within: Option<Duration>,
     pub(super) many: ManyArgs,
+    pub(super) privileges: PrivilegeArgs,
     pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
     pub(super) ready_fd: Option<i32>,
@@ -51,16 +52,18 @@ pub(super) struct Going {
 
 impl Waiting {
     pub(super) fn tcp(typed: Listen) -> Result<Self> {
-        let endpoint = inet(Transport::Tcp, &typed.at.place, "fincat listen")?;
-        let mut this = Self::inet(endpoint, typed.at, typed.many, typed.talk);
+        let site = place(Transport::Tcp, &typed.at, "fincat listen")?;
+        let mut this = Self::inet(site, typed.at, typed.many, typed.talk);
+        this.privileges = typed.privileges;
         this.take_backlog(typed.backlog);
         this.ready_fd = typed.ready.ready_fd;
         Ok(this)
     }
 
     pub(super) fn udp(typed: UdpListen) -> Result<Self> {
-        let endpoint = inet(Transport::Udp, &typed.at.place, "fincat udp listen")?;
-        let mut this = Self::inet(endpoint, typed.at, typed.many, typed.talk);
+        let site = place(Transport::Udp, &typed.at, "fincat udp listen")?;
+        let mut this = Self::inet(site, typed.at, typed.many, typed.talk);
+        this.privileges = typed.privileges;
         this.options.postal = Postal { each: typed.per_datagram, only: false };
         this.options.casting = casting(&typed.cast, typed.multicast);
         (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
@@ -68,17 +71,22 @@ impl Waiting {
     }
 
     pub(super) fn unix(typed: UnixListen) -> Result<Self> {
-        let endpoint = unix(typed.at.kind, typed.at.path, "fincat unix listen")?;
-        let is_path = matches!(&endpoint.at, At::Unix(UnixName::Path(_)));
+        let kind = typed.at.kind;
+        let role = "fincat unix listen";
+        let site = site(typed.activated, Transport::Unix(kind.unwrap_or_default()), typed.at.path.is_some(), || {
+            unix(kind, typed.at.path, role)
+        })?;
+        let is_path = matches!(&site, Site::At(Endpoint { at: At::Unix(UnixName::Path(_)), .. }));
         if !is_path && (typed.mode.is_some() || typed.owner.is_some()) {
-            return Err(usage("--mode and --owner are about a path: an abstract name has neither"));
+            return Err(usage("--mode and --owner are about a path that is ours to bind: there is none"));
         }
         let asks_who = !typed.allow_uid.is_empty() || !typed.allow_gid.is_empty();
-        if asks_who && !endpoint.transport.has_ends() {
+        if asks_who && !site.transport().has_ends() {
             let sentence = "--allow-uid and --allow-gid are about peers who connect: give --type stream or seqpacket";
             return Err(usage(sentence));
         }
-        let mut this = Self::at(endpoint, typed.many, typed.talk);
+        let mut this = Self::at(site, typed.many, typed.talk);
+        this.privileges = typed.privileges;
         this.take_backlog(typed.backlog);
         this.options.access = Access { mode: typed.mode, owner: None };
         this.options.postal = Postal { each: typed.per_datagram, only: false };
@@ -88,17 +96,17 @@ impl Waiting {
         Ok(this)
     }
 
-    fn inet(endpoint: Endpoint, at: InetListenArgs, many: ManyArgs, talk: TalkArgs) -> Self {
-        let mut this = Self::at(endpoint, many, talk);
+    fn inet(site: Site, at: InetListenArgs, many: ManyArgs, talk: TalkArgs) -> Self {
+        let mut this = Self::at(site, many, talk);
         (this.resolving, this.both_families) = (at.family.resolving(), at.family.v4 && at.family.v6);
         (this.within, this.port_file) = (at.connect_timeout, at.port_file);
         this.options.reuse_port = at.reuse_port;
         this
     }
 
-    fn at(endpoint: Endpoint, many: ManyArgs, talk: TalkArgs) -> Self {
+    fn at(site: Site, many: ManyArgs, talk: TalkArgs) -> Self {
         Self {
-            endpoint,
+            site,
             resolving: Resolving::default(),
             both_families: false,
             options: Listening::default(),
@@ -108,6 +116,7 @@ impl Waiting {
             groups: Vec::new(),
             within: None,
             many,
+            privileges: PrivilegeArgs::default(),
             talk,
             letters: LetterArgs::default(),
             ready_fd: None,
@@ -164,6 +173,24 @@ fn casting(cast: &CastArgs, groups: Vec<Group>) -> Casting {
 fn inet(transport: Transport, words: &[String], role: &str) -> Result<Endpoint> {
     let place = Place::parse(words).map_err(|why| usage(format!("{why}; see {role} --help")))?;
     Ok(Endpoint { transport, at: At::Place(place) })
+}
+
+/// Where to wait: at an address that was typed, or on sockets that are bound already.
+fn site(
+    activated: bool,
+    transport: Transport,
+    named: bool,
+    endpoint: impl FnOnce() -> Result<Endpoint>,
+) -> Result<Site> {
+    match (activated, named) {
+        (true, true) => Err(usage("--activated brings its sockets with it: leave HOST, PORT and PATH out")),
+        (true, false) => Ok(Site::Activated(transport)),
+        (false, _) => endpoint().map(Site::At),
+    }
+}
+
+fn place(transport: Transport, at: &InetListenArgs, role: &str) -> Result<Site> {
+    site(at.activated, transport, !at.place.is_empty(), || inet(transport, &at.place, role))
 }
 
 fn peer(transport: Transport, words: &[String], role: &str) -> Result<Endpoint> {

@@ -1,11 +1,13 @@
 //! HOW MANY at once: the accept loop, and the ways to serve. It touches no byte of a conversation.
 //!
 //! In reading order: this file (accept, admit, hand over), `admission` (whom), `single`, `thread`, `fork` (how),
-//! `signals` and `stopping` (until when), `ready` (since when).
+//! `signals` and `stopping` (until when), `ready` and `notice` (since when), `privileges` (as whom).
 
 pub mod admission;
 pub mod fork;
 mod guests;
+pub mod notice;
+pub mod privileges;
 pub mod ready;
 pub mod signals;
 pub mod single;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use self::admission::Admission;
 use self::guests::Guests;
+use self::notice::Notice;
 use self::signals::Signals;
 use self::stopping::{Phase, Stopping};
 use self::thread::Threads;
@@ -120,7 +123,7 @@ pub struct Duty {
 }
 
 /// An admitted peer, and what a command is told of it: how many conversations its address has.
-type Admitted = (Connection, usize);
+pub type Admitted = (Connection, usize);
 
 /// A server: it accepts, admits, hands over, and stops.
 pub struct Server<'s> {
@@ -316,7 +319,7 @@ pub fn meet(
     until: Option<Instant>,
     signals: &Signals,
     log: &Log,
-) -> io::Result<Option<(Connection, usize)>> {
+) -> io::Result<Option<Admitted>> {
     loop {
         let all = listeners.iter().map(AsFd::as_fd).chain([signals.stop()]);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
@@ -335,9 +338,16 @@ pub fn meet(
     }
 }
 
-/// Holds the only conversation of a process: the first signal ends it.
-pub fn alone(peer: Connection, terms: &Terms, number: usize, deadline: Option<Deadline>, signals: &Signals) -> Report {
+/// Holds the only conversation of a process: the first signal ends it, of which `notice` is told.
+pub fn alone(
+    (peer, number): Admitted,
+    terms: &Terms,
+    deadline: Option<Deadline>,
+    signals: &Signals,
+    notice: &Notice,
+) -> Report {
     let mut answer = |watch: &mut Watch<'_>| {
+        notice.stopping();
         watch.bells.clear();
         Call::End
     };

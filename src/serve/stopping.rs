@@ -4,6 +4,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::notice::Notice;
 use super::signals::Signals;
 use crate::handler::command::Roster;
 use crate::sys::Signal;
@@ -30,12 +31,19 @@ pub struct Stopping<'s> {
     grace: Duration,
     phase: Phase,
     until: Option<Instant>,
+    notice: Notice,
 }
 
 impl<'s> Stopping<'s> {
     /// Nobody has asked yet. The processes of `roster` are told when somebody does, `grace` before they must be gone.
     pub fn new(signals: &'s Signals, roster: Roster, grace: Duration) -> Self {
-        Self { signals, roster, grace, phase: Phase::Serving, until: None }
+        Self { signals, roster, grace, phase: Phase::Serving, until: None, notice: Notice::default() }
+    }
+
+    /// The same, and whoever is to be told of a stop.
+    #[must_use]
+    pub fn telling(self, notice: Notice) -> Self {
+        Self { notice, ..self }
     }
 
     /// How far it has come.
@@ -92,6 +100,7 @@ impl<'s> Stopping<'s> {
 
     fn begin(&mut self) {
         self.phase = Phase::Graceful;
+        self.notice.stopping();
         self.until = Instant::now().checked_add(self.grace);
         self.signals.escalate();
         self.roster.dismiss();
