@@ -30,7 +30,7 @@ use crate::serve::signals::{Hearing, Signals};
 use crate::serve::single::Single;
 use crate::serve::stopping::Stopping;
 use crate::serve::thread::Threads;
-use crate::serve::{self, Duty, Front, Keep, Mode, Server};
+use crate::serve::{self, Admitted, Duty, Front, Keep, Mode, Server};
 use crate::session::Terms;
 use crate::sys::{self, Manner, process};
 use crate::trace::{self, Event, Log, reason, span};
@@ -98,7 +98,8 @@ impl Conversation {
         self.task.prepare(changed)?;
         let log = Log::new(self.level);
         let (closing, letters, deadline, copies) = (self.closing, self.letters, self.deadline, self.copies);
-        Ok(Terms { task: self.task, closing, letters, deadline, copies, command_grace, roster: Roster::default(), log })
+        let (task, roster) = (self.task, Roster::default());
+        Ok(Terms { task, closing, letters, deadline, copies, command_grace, hangup_grace: None, roster, log })
     }
 }
 
@@ -160,6 +161,8 @@ fn listen(mut plan: ListenPlan) -> Result<Status> {
     let until = first_by.map(|first_by| first_by.at);
     let command_grace = if one { COMMAND_GRACE } else { Duration::ZERO };
     let mut terms = plan.conversation.terms(command_grace, &privileges.variables())?;
+    // One that is alone may have a terminal, and somebody to decide.
+    terms.hangup_grace = (!one).then_some(plan.grace);
     let log = terms.log.clone();
     let notice = Notice::new(&log);
     sys::seal_inherited();
@@ -172,7 +175,11 @@ fn listen(mut plan: ListenPlan) -> Result<Status> {
         return Ok(stopped(&signals));
     };
     ready.publish(&listeners)?;
-    settle(privileges, &listeners, &mut terms, plan.hears_everybody)?;
+    let ours = privileges.are_kept() && matches!(plan.site, Site::At(_));
+    settle(privileges, &listeners, &mut terms)?;
+    if !ours && !plan.hears_everybody {
+        may_converse(&listeners)?;
+    }
     for listener in &listeners {
         log.say(&Event::Listening { local: &listener.local.to_string() });
     }
@@ -181,19 +188,7 @@ fn listen(mut plan: ListenPlan) -> Result<Status> {
     let admission = Admission::new(plan.rules);
     let served = if one {
         let met = serve::meet(&listeners, admission, until, &signals, &log);
-        met.map(|met| match met {
-            Some(mut met) => {
-                // Whoever comes now is refused: only one is served.
-                for listener in listeners {
-                    listener.bequeath(&mut met.0);
-                }
-                serve::alone(met, &terms, deadline, &signals, &notice).status
-            }
-            None => {
-                notice.stopping();
-                stopped(&signals)
-            }
-        })
+        met.map(|met| serve_one(met, listeners, &terms, deadline, &signals, &notice))
     } else {
         let grace = if plan.hears_everybody { Duration::ZERO } else { plan.grace };
         let stopping = Stopping::new(&signals, terms.roster.clone(), grace).telling(notice);
@@ -208,6 +203,26 @@ fn listen(mut plan: ListenPlan) -> Result<Status> {
         Ok(status) => Ok(signals.received().map_or(status, Status::Signal)),
         Err(e) => Err(unserved(&plan.site, &e, first_by)),
     }
+}
+
+/// Serves whoever was met, and nobody else; or ends by the signal that came first.
+fn serve_one(
+    met: Option<Admitted>,
+    listeners: Vec<Listener>,
+    terms: &Terms,
+    deadline: Option<Deadline>,
+    signals: &Signals,
+    notice: &Notice,
+) -> Status {
+    let Some(mut met) = met else {
+        notice.stopping();
+        return stopped(signals);
+    };
+    // Whoever comes now is refused.
+    for listener in listeners {
+        listener.bequeath(&mut met.0);
+    }
+    serve::alone(met, terms, deadline, signals, notice).status
 }
 
 /// The sockets that are bound already, where those are asked for: first of all, while nobody else has their numbers.
@@ -242,7 +257,7 @@ fn open(
 }
 
 /// What needed our privileges is done: gives them up, and looks whether the task can still be carried out.
-fn settle(privileges: Privileges, listeners: &[Listener], terms: &mut Terms, hears_everybody: bool) -> Result<()> {
+fn settle(privileges: Privileges, listeners: &[Listener], terms: &mut Terms) -> Result<()> {
     let (kept, moves) = (privileges.are_kept(), privileges.moves());
     if moves {
         let failed =
@@ -256,8 +271,12 @@ fn settle(privileges: Privileges, listeners: &[Listener], terms: &mut Terms, hea
             terms.log.say(&Event::Option("the path will stay behind: --user may not remove it"));
         }
     }
-    // Each conversation of UDP binds the port anew, as whoever we are now.
-    for listener in listeners.iter().filter(|listener| listener.is_bound_again() && !hears_everybody) {
+    Ok(())
+}
+
+/// Each conversation of UDP binds the port anew, as whoever we are now.
+fn may_converse(listeners: &[Listener]) -> Result<()> {
+    for listener in listeners.iter().filter(|listener| listener.is_bound_again()) {
         if let Err(e) = activation::may_bind_again(listener) {
             let why = format!("each conversation needs this port: {} (see --per-datagram)", reason(&e));
             return Err(Failure::error(Status::CannotBind, format!("cannot serve {}: {why}", listener.local)));
@@ -305,9 +324,11 @@ fn serve_many(
     match mode {
         Mode::Single => server.run(&mut Single::new(&terms)),
         Mode::Fork => {
-            server.fit(terms.task.descriptors_of_the_parent(), SPARE, false)?;
+            let needed = terms.task.descriptors_of_the_parent();
+            let mut forks = Forks::new(terms, signals, grace);
+            server.fit(needed, SPARE, false)?;
             server.make_room()?;
-            server.run(&mut Forks::new(terms, signals, grace))
+            server.run(&mut forks)
         }
         Mode::Thread => {
             let (needed, raise) = (terms.task.descriptors(), !terms.task.runs_a_command());

@@ -1,6 +1,7 @@
 //! One conversation, from its wiring to the teardown, and what is said of it. It knows neither listeners nor how many
 //! others there are; who may call it off rings a bell.
 
+mod absence;
 pub(crate) mod errand;
 pub mod lent;
 
@@ -8,6 +9,7 @@ use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use self::absence::MOMENT;
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
 
@@ -41,6 +43,8 @@ pub struct Terms {
     pub copies: bool,
     /// What a command has between TERM and KILL when its conversation is called off.
     pub command_grace: Duration,
+    /// What a command has between HUP and TERM when its client is gone; None where it is left to itself.
+    pub hangup_grace: Option<Duration>,
     /// The commands under way.
     pub roster: Roster,
     /// Where it is said.
@@ -126,14 +130,14 @@ pub fn converse(
     match wiring {
         Ok(Wiring::Flows { flows, closing, command }) => {
             let started = Instant::now();
-            let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
+            let mut errand = command.map(|command| Errand::new(command, deadline, terms));
             let relay = Relay::new(peer.as_fd(), flows.copied(terms.copies), closing, deadline, &log);
             let relay = relay.noted(peer.slot.clone());
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
             drop(peer);
             say_closed(&outcome, &name, &log, started);
-            settle(&outcome, errand, attention)
+            settle(&outcome, errand, attention, &log)
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
@@ -170,8 +174,9 @@ fn see_through(mut lent: Lent, attention: &mut Attention<'_, '_>) -> Report {
             return report;
         }
         ready = false;
-        match attention.wait(lent.awaited(), lent.until()) {
+        match attention.wait(lent.awaited(), lent.watched(), lent.until()) {
             Waited::Ready => ready = true,
+            Waited::Lost => lent.note_loss(),
             Waited::Call(Call::End) => lent.call_off(),
             Waited::Call(Call::GoOn) | Waited::Time => {}
         }
@@ -184,8 +189,14 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
     let mut last_word: Option<Instant> = None;
     loop {
         let until = [attention.watch.until, last_word].into_iter().flatten().min();
-        match relay.run(&attention.watch.bells, until) {
+        let turn = match errand.as_ref().and_then(|errand| errand.awaited()) {
+            // A command that ends before its data does is no zombie for that time.
+            Some(end) => relay.run(&[&attention.watch.bells[..], &[end]].concat(), until),
+            None => relay.run(&attention.watch.bells, until),
+        };
+        match turn {
             Turn::Ended(outcome) => return outcome,
+            Turn::Called if errand.as_mut().is_some_and(|errand| errand.collect()) => {}
             Turn::Called if last_word.is_some_and(|at| Instant::now() >= at) => relay.call_off(),
             Turn::Called if attention.ask() == Call::End => match &mut errand {
                 Some(errand) if last_word.is_none() => last_word = Some(errand.hasten(Verdict::CalledOff)),
@@ -197,7 +208,7 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
 }
 
 /// What became of a conversation whose bytes have been moved, and of its command, if it had one.
-fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'_, '_>) -> Report {
+fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'_, '_>, log: &Log) -> Report {
     let status = match status_of(&outcome.ending) {
         // Everything else went well, but not everything was sent.
         Status::Order if outcome.oversized > 0 => Status::Failure,
@@ -205,29 +216,42 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'
     };
     let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
     let Some(mut errand) = errand else { return Report { status, output_gone } };
-    // The pipes are closed; a command that runs on is waited for, unless its conversation went wrong.
-    if status != Status::Order {
-        errand.hasten(Verdict::CalledOff);
+    // The pipes are closed; a command that runs on is waited for, unless its client is gone or its conversation went
+    // wrong.
+    match &outcome.ending {
+        _ if status == Status::Order => errand.hang_up(Instant::now() + MOMENT),
+        ending if errand.is_supervised() && ending.is_a_loss() => errand.hang_up(Instant::now()),
+        _ => drop(errand.hasten(Verdict::CalledOff)),
     }
-    let own = await_end(errand, attention);
+    let own = await_end(errand, attention, log);
     Report { status: if status == Status::Order { own } else { status }, output_gone }
 }
 
-fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
-    loop {
-        errand.tick();
-        match attention.wait(errand.as_fd(), errand.until()) {
-            Waited::Ready => break,
+fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>, log: &Log) -> Status {
+    while let Some(end) = errand.awaited() {
+        match attention.wait(end, None, errand.until()) {
+            Waited::Ready | Waited::Lost => break,
             Waited::Call(Call::End) => {
                 errand.hasten(Verdict::CalledOff);
             }
             Waited::Call(Call::GoOn) | Waited::Time => {}
         }
+        say_urged(errand.tick(), log);
     }
-    match (errand.verdict, errand.reap()) {
+    let ended = errand.reap();
+    if let Some(ended) = ended.filter(|_| log.wants(Level::Conversations)) {
+        log.say(&Event::CommandEnded(&command_ended(ended)));
+    }
+    match (errand.verdict, ended) {
         (Verdict::TimedOut, _) => Status::TimedOut,
         (_, Some(ended)) => status_of_command(ended),
         (_, None) => Status::Failure,
+    }
+}
+
+fn say_urged(signal: Option<&'static str>, log: &Log) {
+    if let Some(signal) = signal {
+        log.say(&Event::Urged { signal });
     }
 }
 
@@ -249,6 +273,7 @@ fn say_closed(outcome: &Outcome, name: &str, log: &Log, started: Instant) {
 /// What ended a wait.
 enum Waited {
     Ready,
+    Lost,
     Call(Call),
     Time,
 }
@@ -275,20 +300,24 @@ impl Attention<'_, '_> {
         (self.answer)(&mut self.watch)
     }
 
-    /// Waits for `fd` to be readable, a bell, or `until`.
-    fn wait(&mut self, fd: BorrowedFd<'_>, until: Option<Instant>) -> Waited {
+    /// Waits for `fd` to be readable, `watched` to be lost, a bell, or `until`.
+    fn wait(&mut self, fd: BorrowedFd<'_>, watched: Option<BorrowedFd<'_>>, until: Option<Instant>) -> Waited {
         let bound = [until, self.watch.until].into_iter().flatten().min();
-        let mut fds: Vec<_> = std::iter::once(fd)
-            .chain(self.watch.bells.iter().copied())
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
+        let bells = self.watch.bells.iter().copied();
+        let heard = std::iter::once(fd).chain(bells).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::empty()));
+        let mut fds: Vec<_> = heard.chain(watched).collect();
         let failed = sys::poll(&mut fds, bound).is_err();
-        let rung = fds[1..].iter().any(|bell| !bell.revents().is_empty());
-        let ready = !fds[0].revents().is_empty();
-        if rung || failed || self.watch.until.is_some_and(|at| Instant::now() >= at) {
+        let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let end = 1 + self.watch.bells.len();
+        if fds[1..end].iter().any(ready) || failed || self.watch.until.is_some_and(|at| Instant::now() >= at) {
             return Waited::Call(if failed { Call::End } else { self.ask() });
         }
-        if ready { Waited::Ready } else { Waited::Time }
+        match (ready(&fds[0]), fds.get(end).is_some_and(ready)) {
+            (true, _) => Waited::Ready,
+            (false, true) => Waited::Lost,
+            (false, false) => Waited::Time,
+        }
     }
 }
 

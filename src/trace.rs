@@ -83,6 +83,13 @@ pub enum Event<'a> {
         /// Its process.
         pid: i32,
     },
+    /// A command whose client is gone gets a signal.
+    Urged {
+        /// Its name, without SIG.
+        signal: &'static str,
+    },
+    /// A command behind pipes has ended.
+    CommandEnded(&'a str),
     /// An option in force that nobody can see otherwise.
     Option(&'a str),
 }
@@ -97,14 +104,24 @@ impl Event<'_> {
             | Event::Refused { .. }
             | Event::Oversized { .. }
             | Event::Paused { .. } => Level::Failures,
-            Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => Level::Conversations,
-            Event::End { .. } | Event::Started { .. } | Event::Option(_) => Level::Everything,
+            Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } | Event::CommandEnded(_) => {
+                Level::Conversations
+            }
+            Event::End { .. } | Event::Started { .. } | Event::Urged { .. } | Event::Option(_) => Level::Everything,
         }
     }
 
     /// Whether the sentence needs to say whose conversation it is about.
     fn is_about_a_peer(&self) -> bool {
-        matches!(self, Event::Opened { .. } | Event::Closed { .. } | Event::End { .. } | Event::Started { .. })
+        matches!(
+            self,
+            Event::Opened { .. }
+                | Event::Closed { .. }
+                | Event::End { .. }
+                | Event::Started { .. }
+                | Event::Urged { .. }
+                | Event::CommandEnded(_)
+        )
     }
 }
 
@@ -139,7 +156,8 @@ impl fmt::Display for Event<'_> {
             }
             Event::End { side } => write!(f, "{side} finished"),
             Event::Started { pid } => write!(f, "command runs as process {pid}"),
-            Event::Option(what) => f.write_str(what),
+            Event::Urged { signal } => write!(f, "the peer is gone and the command runs on: {signal}"),
+            Event::CommandEnded(what) | Event::Option(what) => f.write_str(what),
         }
     }
 }

@@ -125,7 +125,7 @@ fn is_bound(socket: &Socket) -> bool {
     let local = socket.local_addr().and_then(|local| Address::of(&local));
     local.is_ok_and(|local| match local {
         Address::Inet(inet) => inet.port() != 0,
-        unix => unix.to_socket().is_ok(),
+        unix @ Address::Unix(_) => unix.to_socket().is_ok(),
     })
 }
 

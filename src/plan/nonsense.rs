@@ -16,6 +16,7 @@ use crate::relay::closing::OnEof;
 use crate::serve::{Keep, Mode};
 
 /// All that was asked, for those combinations that make no sense.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Asked<'a> {
     transport: Transport,
     many: Option<&'a ManyArgs>,

@@ -33,8 +33,8 @@ impl Privileges {
     pub fn look_up(user: Option<String>, folder: Option<PathBuf>) -> Result<Self> {
         let folder = folder.map(|folder| match std::fs::metadata(&folder).and_then(|_| std::path::absolute(&folder)) {
             Ok(path) if path.is_dir() => Ok(path),
-            Ok(_) => Err(cannot(format!("go to {}", folder.display()), "not a directory")),
-            Err(e) => Err(cannot(format!("go to {}", folder.display()), &reason(&e))),
+            Ok(_) => Err(cannot(&format!("go to {}", folder.display()), "not a directory")),
+            Err(e) => Err(cannot(&format!("go to {}", folder.display()), &reason(&e))),
         });
         Ok(Self { user: user.map(Identity::look_up).transpose()?, folder: folder.transpose()? })
     }
@@ -60,11 +60,11 @@ impl Privileges {
     /// Becomes the user, for good, and goes to the directory. Who fails here must not serve.
     pub fn drop(self) -> Result<()> {
         if let Some(Identity { typed, account, gid }) = &self.user {
-            account::assume(account, *gid).map_err(|e| cannot(format!("become {typed}"), &reason(&e)))?;
+            account::assume(account, *gid).map_err(|e| cannot(&format!("become {typed}"), &reason(&e)))?;
         }
         if let Some(folder) = &self.folder {
             std::env::set_current_dir(folder)
-                .map_err(|e| cannot(format!("go to {}", folder.display()), &reason(&e)))?;
+                .map_err(|e| cannot(&format!("go to {}", folder.display()), &reason(&e)))?;
         }
         Ok(())
     }
@@ -85,12 +85,15 @@ impl Identity {
         };
         if !account::may_change() {
             let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-            return Err(cannot(format!("become {typed}"), &format!("{} (only root may: see --user)", reason(&denied))));
+            return Err(cannot(
+                &format!("become {typed}"),
+                &format!("{} (only root may: see --user)", reason(&denied)),
+            ));
         }
-        Ok(Self { account, gid, typed })
+        Ok(Self { typed, account, gid })
     }
 }
 
-fn cannot(what: String, why: &str) -> anyhow::Error {
+fn cannot(what: &str, why: &str) -> anyhow::Error {
     Failure::error(Status::Failure, format!("cannot {what}: {why}"))
 }

@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::absence::Absence;
 use super::errand::{Errand, Verdict};
 use super::{Report, Terms, command_ended, status_of_command};
 use crate::exit::{Failure, Status};
@@ -15,7 +16,7 @@ use crate::relay::Deadline;
 use crate::relay::outcome::{Bound, Ending};
 use crate::relay::teardown::{Patience, Teardown};
 use crate::sys::process::Ended;
-use crate::sys::{self, Pid};
+use crate::sys::{self, Pid, PollFlags};
 use crate::trace::{Event, Level, Log};
 
 /// Such a conversation.
@@ -26,8 +27,21 @@ pub struct Lent {
     started: Instant,
     asked: Duration,
     state: State,
+    client: Client,
     ended: Option<Ended>,
     verdict: Verdict,
+}
+
+/// What is known of the client while the command holds the socket. Nothing is read and no error is taken: poll(2)
+/// tells of a loss, and ioctl(2) how much the command has left unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    /// It is there, as far as is known, and its loss matters.
+    Watched,
+    /// It is gone; the command has been told or will be.
+    Gone(Absence),
+    /// Nobody looks.
+    Unwatched,
 }
 
 #[derive(Debug)]
@@ -51,7 +65,7 @@ impl Lent {
             &OnceCell::new(),
             &terms.circumstances(number, deadline, &[], &log),
         ) {
-            Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms.command_grace)),
+            Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms)),
             Ok(Wiring::Flows { .. }) => {
                 let e = Failure::error(Status::Failure, "cannot lend the socket: the handler does not take it");
                 return Err(Box::new((peer, e)));
@@ -61,7 +75,8 @@ impl Lent {
         log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
-        Ok(Self { peer, log, started, asked, state, ended: None, verdict: Verdict::InOrder })
+        let client = if terms.hangup_grace.is_some() { Client::Watched } else { Client::Unwatched };
+        Ok(Self { peer, log, started, asked, state, client, ended: None, verdict: Verdict::InOrder })
     }
 
     /// The command's process, while it runs.
@@ -80,16 +95,43 @@ impl Lent {
         }
     }
 
+    /// The client's socket while its loss matters: to be watched for errors and hang-ups only.
+    pub fn watched(&self) -> Option<BorrowedFd<'_>> {
+        let runs = matches!(self.state, State::Running(_));
+        (runs && self.client == Client::Watched).then(|| self.peer.as_fd())
+    }
+
+    /// Something is wrong with what is watched: looks what it is. From now on it is watched no more.
+    pub fn note_loss(&mut self) {
+        let events = sys::ready(self.peer.as_fd(), PollFlags::empty());
+        // An error alone may be no more than a message for the command.
+        self.client = if events.contains(PollFlags::HUP) {
+            Client::Gone(Absence::new(events.contains(PollFlags::ERR), self.unread(), Instant::now()))
+        } else {
+            Client::Unwatched
+        };
+        self.step(false);
+    }
+
+    fn unread(&self) -> u64 {
+        sys::waiting(self.peer.as_fd()).unwrap_or(0)
+    }
+
     /// When to step at the latest.
     pub fn until(&self) -> Option<Instant> {
         match &self.state {
-            State::Running(errand) => errand.until(),
+            State::Running(errand) => {
+                let look =
+                    if let Client::Gone(absence) = &self.client { Some(absence.until(Instant::now())) } else { None };
+                [errand.until(), look].into_iter().flatten().min()
+            }
             State::Finishing(teardown) => Some(teardown.until()),
         }
     }
 
     /// Does what is due. `ready` says that what is awaited has come. The report ends the conversation.
     pub fn step(&mut self, ready: bool) -> Option<Report> {
+        let unread = if let Client::Gone(_) = self.client { self.unread() } else { 0 };
         match &mut self.state {
             State::Running(errand) if ready => {
                 (self.ended, self.verdict) = (errand.reap(), errand.verdict);
@@ -98,7 +140,13 @@ impl Lent {
                 self.step(true)
             }
             State::Running(errand) => {
-                errand.tick();
+                if let Client::Gone(absence) = &mut self.client
+                    && absence.is_over(unread, Instant::now())
+                {
+                    self.client = Client::Unwatched;
+                    errand.hang_up(Instant::now());
+                }
+                super::say_urged(errand.tick(), &self.log);
                 None
             }
             State::Finishing(teardown) => teardown.advance(self.peer.as_fd()).then(|| self.report()),
@@ -125,6 +173,9 @@ impl Lent {
                 (super::words(&ending), Status::TimedOut)
             }
             (Verdict::InOrder, Some(ended)) => (command_ended(ended), status_of_command(ended)),
+            (Verdict::HungUp, Some(ended)) => {
+                (format!("the peer was gone, {}", command_ended(ended)), status_of_command(ended))
+            }
             _ => ("called off".to_owned(), Status::Failure),
         };
         if self.log.wants(Level::Conversations) {

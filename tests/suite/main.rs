@@ -22,6 +22,8 @@
 //!   * `messages`: what is said, and with which status
 //!   * `datagram`: UDP: peers without an end, boundaries, everybody
 //!   * `forward`: `--to`, every transport to every transport
+//!   * `activation`: started by systemd and its like: sockets, readiness, one connection, another user
+//!   * `supervision`: commands whose clients are gone
 //!   * `unix`: paths, credentials and datagrams of unix sockets
 //!   * `docs`: the man page, the completions and the README against the command line
 //!   * `house`: the source against the design
@@ -39,6 +41,7 @@ mod process;
 mod terminal;
 mod tool;
 
+mod activation;
 mod concurrency;
 mod datagram;
 mod docs;
@@ -48,4 +51,5 @@ mod handlers;
 mod house;
 mod messages;
 mod signals;
+mod supervision;
 mod unix;
