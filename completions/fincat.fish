@@ -39,6 +39,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l max-per-ip -d '
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l allow -d 'Admit only this network, and the others allowed (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deny -d 'Do not admit this network; wins over --allow (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l grace -d 'How long a stopping server lets conversations finish; 10 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l user -d 'Once listening, become USER, with GROUP or the user\'s own' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l chdir -d 'Once listening, go to this directory' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -55,6 +57,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l half-close-time
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s n -l numeric -d 'Resolve no names'
@@ -66,6 +69,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s k -l keep-open 
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -97,6 +101,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand connect" -s n -l numeric -
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -117,6 +122,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l allow -d 'Admit only this network, and the others allowed (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l deny -d 'Do not admit this network; wins over --allow (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l grace -d 'How long a stopping server lets conversations finish; 10 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l user -d 'Once listening, become USER, with GROUP or the user\'s own' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l chdir -d 'Once listening, go to this directory' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -135,6 +142,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s n -l numeric -d 'Resolve no names'
@@ -147,6 +155,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -185,6 +194,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -212,6 +222,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l allow -d 'Admit only this network, and the others allowed (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l deny -d 'Do not admit this network; wins over --allow (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l grace -d 'How long a stopping server lets conversations finish; 10 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l user -d 'Once listening, become USER, with GROUP or the user\'s own' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l chdir -d 'Once listening, go to this directory' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -230,6 +242,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l single -d 'One conversation at a time, the others wait (default)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l thread -d 'A thread for each conversation'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l fork -d 'A process for each conversation'
@@ -237,6 +250,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -271,6 +285,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'

@@ -25,8 +25,8 @@ use rustix::io::{Errno, FdFlags, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
-    Credentials, abort_on_close, has_hung_up, keep_alive, peer_credentials, probe, shutdown_write, take_error,
-    tcp_bytes, unacknowledged,
+    Credentials, abort_on_close, disconnect, has_hung_up, keep_alive, peer_credentials, probe, shutdown_write,
+    take_error, tcp_bytes, unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};

@@ -61,7 +61,7 @@ impl Activated {
         let listen = |(label, descriptor): (Label, OwnedFd)| {
             let socket = Socket::from(descriptor);
             check(&socket, transport).map_err(|why| format!("{label} {why}"))?;
-            Listener::bound(socket, transport, options, None).map_err(|e| format!("{label} cannot be used: {e}"))
+            Listener::activated(socket, transport, options).map_err(|e| format!("{label} cannot be used: {e}"))
         };
         self.0.into_iter().map(listen).collect()
     }

@@ -31,6 +31,8 @@ pub struct Listener {
     pub local: Address,
     /// The path, if it has one; removed when the listener closes.
     path: Option<OwnPath>,
+    /// Whether somebody else holds the socket too, and listens on it after us.
+    activated: bool,
 }
 
 /// How peers come.
@@ -163,15 +165,21 @@ impl Listener {
         if transport.has_ends() {
             socket.listen(options.backlog)?;
         }
-        Self::bound(socket, transport, options, path)
+        Self::bound(socket, transport, options, path, false)
     }
 
-    /// Takes over a socket that is bound, and that listens where peers connect.
-    pub(super) fn bound(
+    /// Takes over a socket that whoever started us has bound, and listens on where peers connect. They may go on with it
+    /// after us: it is left as it was.
+    pub(super) fn activated(socket: Socket, transport: Transport, options: &Listening) -> io::Result<Self> {
+        Self::bound(socket, transport, options, None, true)
+    }
+
+    fn bound(
         socket: Socket,
         transport: Transport,
         options: &Listening,
         path: Option<OwnPath>,
+        activated: bool,
     ) -> io::Result<Self> {
         let local = Address::of(&socket.local_addr()?)?;
         let kind = match transport {
@@ -180,19 +188,22 @@ impl Listener {
                 options.casting.join(&socket, local.is_ipv6())?;
                 Kind::Mail(Mailbox::new(socket, &local, options.postal)?)
             }
-            Transport::Unix(UnixType::Dgram) => Kind::Shared(Switch::new(socket, local.clone(), options.postal)),
+            Transport::Unix(UnixType::Dgram) => {
+                Kind::Shared(Switch::new(socket, local.clone(), options.postal, activated))
+            }
             Transport::Tcp | Transport::Unix(_) => {
                 // A peer that vanishes between poll(2) and accept(2) must not make us wait for the next one.
                 socket.set_nonblocking(true)?;
                 Kind::Connections(socket)
             }
         };
-        Ok(Self { kind, transport, local, path })
+        Ok(Self { kind, transport, local, path, activated })
     }
 
-    /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused.
+    /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused, or waits for
+    /// whoever is started next.
     pub fn refuse(&self) {
-        if let Kind::Connections(socket) = &self.kind {
+        if let (Kind::Connections(socket), false) = (&self.kind, self.activated) {
             // Nothing to do where that fails: it listens no more already.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }

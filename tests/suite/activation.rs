@@ -1,15 +1,19 @@
 //! A machine that starts fincat: with sockets that are bound already, wanting to be told when it is ready, or once for
 //! each connection; Python stands in for systemd. Not what fincat does with the peers (all other rooms).
 //!
-//! * here:     what is handed over, in every mode and over every transport
+//! * here:      what is handed over, in every mode and over every transport
+//! * `again`:   by a manager that goes on with its sockets
 //! * `refused`: what is handed over wrongly
-//! * `notice`: `NOTIFY_SOCKET`
-//! * `inetd`:  fincat as the command of another server
-//! * `user`:   `--user` and `--chdir`
+//! * `notice`:  `NOTIFY_SOCKET`
+//! * `inetd`:   fincat as the command of another server
+//! * `systemd`: systemd-socket-activate, where there is one
+//! * `user`:    `--user` and `--chdir`
 
+mod again;
 mod inetd;
 mod notice;
 mod refused;
+mod systemd;
 mod user;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -220,4 +224,23 @@ fn readiness_is_told() {
 #[track_caller]
 fn text(path: &Path) -> String {
     std::fs::read_to_string(path).expect("a file")
+}
+
+/// The units of the manual do what it says they do.
+#[test]
+fn the_documented_units_work() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/man/fincat.1")).expect("the manual");
+    let starts = page.lines().filter_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/fincat "));
+    let starts: Vec<Vec<&str>> = starts.map(|line| line.split(' ').collect()).collect();
+    let sorts = starts.iter().find(|words| words.contains(&"--activated")).expect("a unit with sockets");
+    let Some((mut tool, addr)) = started(Launch::new(), "tcp=fincat.socket", "", sorts) else { return };
+    let peers = [1, 2].map(|_| PeerStream::tcp(addr));
+    for peer in &peers {
+        peer.write("b\na\n");
+        peer.shutdown();
+        assert_eq!(peer.read_to_end(), b"a\nb\n");
+    }
+    tool.signal(Signal::TERM);
+    tool.wait().expect_signal(Signal::TERM);
+    assert!(starts.iter().any(|words| words.starts_with(&["connect"])), "a unit for each connection");
 }

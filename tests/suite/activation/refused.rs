@@ -74,3 +74,35 @@ fn a_descriptor_that_is_both() {
     assert!(sentence.contains("--ready-fd 3 is one of the activated sockets"), "{exit}");
     exit.expect(2);
 }
+
+/// A place of one's own, or sockets that were bound elsewhere: both or neither makes no sense, and what is decided when
+/// a socket is bound cannot be asked for any more.
+#[test]
+fn command_lines_without_sense() {
+    for line in [
+        "listen",
+        "listen --activated 80",
+        "listen --activated localhost 80",
+        "udp listen --activated 53",
+        "unix listen",
+        "unix listen --activated /run/s",
+        "unix listen --activated @s",
+        "unix listen --activated --mode 0600",
+        "unix listen --activated --owner nobody",
+        "unix listen --activated --backlog 5",
+        "listen --activated --backlog 5",
+        "listen --activated --reuse-port",
+        "udp listen --activated --reuse-port",
+        "listen --activated -4",
+        "listen --activated -6 --echo",
+        "listen --activated -n",
+        "connect --activated localhost 80",
+        "unix connect --activated /run/s",
+    ] {
+        let exit = Tool::run(line.split(' ')).expect(2);
+        assert_eq!((exit.stderr.lines().count(), exit.stderr.starts_with("fincat: ")), (1, true), "{exit}");
+    }
+    // There it is about the name that is forwarded to.
+    let exit = Tool::run(["listen", "--activated", "-n", "-4", "--to", "localhost:80"]).expect(8);
+    assert!(exit.stderr.contains("LISTEN_FDS"), "{exit}");
+}
