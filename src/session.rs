@@ -190,13 +190,18 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
     loop {
         let until = [attention.watch.until, last_word].into_iter().flatten().min();
         let turn = match errand.as_ref().and_then(|errand| errand.awaited()) {
-            // A command that ends before its data does is no zombie for that time.
             Some(end) => relay.run(&[&attention.watch.bells[..], &[end]].concat(), until),
             None => relay.run(&attention.watch.bells, until),
         };
         match turn {
             Turn::Ended(outcome) => return outcome,
-            Turn::Called if errand.as_mut().is_some_and(|errand| errand.collect()) => {}
+            // Its data first, which may be all. A command that ends long before its data does is no zombie meanwhile.
+            Turn::Called if errand.as_mut().is_some_and(|errand| errand.has_ended()) => {
+                if let Turn::Ended(outcome) = relay.run(&[], Some(Instant::now())) {
+                    return outcome;
+                }
+                errand.as_mut().map(|errand| errand.reap());
+            }
             Turn::Called if last_word.is_some_and(|at| Instant::now() >= at) => relay.call_off(),
             Turn::Called if attention.ask() == Call::End => match &mut errand {
                 Some(errand) if last_word.is_none() => last_word = Some(errand.hasten(Verdict::CalledOff)),
@@ -240,7 +245,7 @@ fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>, log: &Log) -
     }
     let ended = errand.reap();
     if let Some(ended) = ended.filter(|_| log.wants(Level::Conversations)) {
-        log.say(&Event::CommandEnded(&command_ended(ended)));
+        log.say(&Event::CommandEnded { how: &command_ended(ended), well: ended == Ended::Exited(0) });
     }
     match (errand.verdict, ended) {
         (Verdict::TimedOut, _) => Status::TimedOut,

@@ -89,7 +89,12 @@ pub enum Event<'a> {
         signal: &'static str,
     },
     /// A command behind pipes has ended.
-    CommandEnded(&'a str),
+    CommandEnded {
+        /// How: "command ended with status 1".
+        how: &'a str,
+        /// It says that all went well, which is no news.
+        well: bool,
+    },
     /// An option in force that nobody can see otherwise.
     Option(&'a str),
 }
@@ -104,10 +109,15 @@ impl Event<'_> {
             | Event::Refused { .. }
             | Event::Oversized { .. }
             | Event::Paused { .. } => Level::Failures,
-            Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } | Event::CommandEnded(_) => {
-                Level::Conversations
-            }
-            Event::End { .. } | Event::Started { .. } | Event::Urged { .. } | Event::Option(_) => Level::Everything,
+            Event::Listening { .. }
+            | Event::Opened { .. }
+            | Event::Closed { .. }
+            | Event::CommandEnded { well: false, .. } => Level::Conversations,
+            Event::End { .. }
+            | Event::Started { .. }
+            | Event::Urged { .. }
+            | Event::CommandEnded { well: true, .. }
+            | Event::Option(_) => Level::Everything,
         }
     }
 
@@ -120,7 +130,7 @@ impl Event<'_> {
                 | Event::End { .. }
                 | Event::Started { .. }
                 | Event::Urged { .. }
-                | Event::CommandEnded(_)
+                | Event::CommandEnded { .. }
         )
     }
 }
@@ -157,7 +167,7 @@ impl fmt::Display for Event<'_> {
             Event::End { side } => write!(f, "{side} finished"),
             Event::Started { pid } => write!(f, "command runs as process {pid}"),
             Event::Urged { signal } => write!(f, "the peer is gone and the command runs on: {signal}"),
-            Event::CommandEnded(what) | Event::Option(what) => f.write_str(what),
+            Event::CommandEnded { how: what, .. } | Event::Option(what) => f.write_str(what),
         }
     }
 }

@@ -114,10 +114,9 @@ impl Errand {
         self.ended.is_none().then(|| self.command.as_fd())
     }
 
-    /// Reaps the command if it has ended; whether it did so just now.
-    pub(crate) fn collect(&mut self) -> bool {
-        let ended = self.awaited().is_some_and(|end| !sys::ready(end, PollFlags::IN).is_empty());
-        ended && self.reap().is_some()
+    /// Whether the command has ended and is not reaped yet.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.awaited().is_some_and(|end| !sys::ready(end, PollFlags::IN).is_empty())
     }
 
     /// The command has ended: reaps it. None where somebody else did.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::notice;
 use crate::capture::DEADLINE;
 use crate::launch::{Launch, Stdin};
 use crate::peers::{PeerStream, external};
@@ -36,11 +37,10 @@ for _ in sys.stdin:
 ";
 
 #[track_caller]
-fn manager(socket: &str, line: &[&str]) -> Option<Process> {
+fn manager(launch: Launch, socket: &str, line: &[&str]) -> Option<Process> {
     let python = external("python3")?;
     let fincat = env!("CARGO_BIN_EXE_fincat");
-    let launch = Launch::new().stdin(Stdin::Pipe);
-    Some(launch.start(python, [&["-u", "-c", MANAGER, socket, fincat], line].concat()))
+    Some(launch.stdin(Stdin::Pipe).start(python, [&["-u", "-c", MANAGER, socket, fincat], line].concat()))
 }
 
 fn stop(pid: &str) {
@@ -54,7 +54,8 @@ fn nobody_is_refused_between_two() {
     for mode in [&["--single", "-k"][..], &["--thread"], &["--fork"], &[]] {
         let line = [&["listen", "--activated", "--echo", "--grace", "1h"][..], mode].concat();
         let line = if mode.is_empty() { &line[..3] } else { &line[..] };
-        let Some(manager) = manager("tcp", line) else { return };
+        let (notice, name, _folder) = notice::manager(true);
+        let Some(manager) = manager(Launch::new().env("NOTIFY_SOCKET", name), "tcp", line) else { return };
         let addr = crate::peers::Python::addr(&manager);
         manager.write("start\n");
         let first = PeerStream::tcp(addr);
@@ -62,6 +63,7 @@ fn nobody_is_refused_between_two() {
         assert_eq!(first.read(1), b"x");
         if !mode.is_empty() {
             stop(&manager.wait_stdout_line(2));
+            assert_eq!([notice::heard(&notice), notice::heard(&notice)], ["READY=1", "STOPPING=1"]);
         }
         let second = PeerStream::tcp(addr);
         second.write("y");
@@ -88,7 +90,7 @@ fn datagrams_of_others_are_heard_again() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("s");
     let line = ["unix", "listen", "--activated", "--type", "dgram", "--echo", "--datagrams", "1"];
-    let Some(manager) = manager(path.to_str().expect("UTF-8"), &line) else { return };
+    let Some(manager) = manager(Launch::new(), path.to_str().expect("UTF-8"), &line) else { return };
     assert_eq!(manager.wait_stdout_line(1), "0");
     for round in 0..3 {
         manager.write("start\n");
@@ -109,7 +111,7 @@ fn sender(path: &Path) -> UnixDatagram {
 #[test]
 fn a_group_is_joined_again() {
     let line = ["udp", "listen", "--activated", "--multicast", "239.1.2.3%lo", "--echo", "--datagrams", "1"];
-    let Some(manager) = manager("udp", &line) else { return };
+    let Some(manager) = manager(Launch::new(), "udp", &line) else { return };
     let addr = crate::peers::Python::addr(&manager);
     for round in 0..2 {
         manager.write("start\n");

@@ -15,7 +15,7 @@ use crate::process::Signal;
 use crate::tool::Tool;
 
 /// A manager, and what it calls itself.
-fn manager(named: bool) -> (UnixDatagram, String, TempDir) {
+pub(super) fn manager(named: bool) -> (UnixDatagram, String, TempDir) {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("notify");
     let path = path.to_str().expect("a path in UTF-8");
@@ -30,8 +30,9 @@ fn manager(named: bool) -> (UnixDatagram, String, TempDir) {
     (socket, name, folder)
 }
 
+/// What the manager is told next.
 #[track_caller]
-fn heard(manager: &UnixDatagram) -> String {
+pub(super) fn heard(manager: &UnixDatagram) -> String {
     let mut buffer = [0; 256];
     let count = manager.recv(&mut buffer).expect("the manager is told");
     String::from_utf8_lossy(&buffer[..count]).into_owned()

@@ -2,31 +2,23 @@
 
 use std::path::Path;
 
-use socket2::{Domain, Socket, Type};
+use socket2::Type;
 use tempfile::TempDir;
 
-use crate::kernel::wait_until;
 use crate::launch::Launch;
-use crate::peers::{PeerListener, PeerStream, external, unix_address};
+use crate::peers::{PeerListener, PeerStream, external};
 use crate::process::Process;
 
 const FINCAT: &str = env!("CARGO_BIN_EXE_fincat");
 
-/// systemd with a socket at `path`, and fincat for it.
+/// systemd that listens at `path`, and will start fincat.
 #[track_caller]
 fn activated(path: &Path, how: &[&str], line: &[&str]) -> Option<Process> {
     let path = path.to_str().expect("UTF-8");
     let line = [how, &["-l", path, FINCAT], line].concat();
-    Some(Launch::new().start(external("systemd-socket-activate")?, line))
-}
-
-/// The first peer, once systemd listens; fincat is started for it.
-#[track_caller]
-fn first(path: &Path, kind: Type) -> PeerStream {
-    wait_until("systemd listens", || {
-        path.exists() && Socket::new(Domain::UNIX, kind, None).and_then(|s| s.connect(&unix_address(path))).is_ok()
-    });
-    PeerStream::unix(path, kind)
+    let systemd = Launch::new().start(external("systemd-socket-activate")?, line);
+    systemd.wait_line(|line| line.contains("Listening on"));
+    Some(systemd)
 }
 
 #[test]
@@ -37,7 +29,7 @@ fn a_listener_is_handed_over() {
         let line = ["unix", "listen", "--activated", "--thread", "--echo", "--type", kind];
         let Some(_systemd) = activated(&path, how, &line) else { return };
         for _ in 0..3 {
-            let peer = first(&path, of);
+            let peer = PeerStream::unix(&path, of);
             peer.write("hello");
             assert_eq!(peer.read(5), b"hello");
         }
@@ -51,9 +43,7 @@ fn a_connection_is_handed_over() {
     let (host, port) = (far.addr().ip().to_string(), far.addr().port().to_string());
     let how = ["--accept", "--inetd"];
     let Some(_systemd) = activated(&path, &how, &["connect", &host, &port]) else { return };
-    let peer = first(&path, Type::STREAM);
-    // The one that found out whether systemd listens.
-    drop(far.accept());
+    let peer = PeerStream::unix(&path, Type::STREAM);
     let far = far.accept();
     peer.write("a question");
     peer.shutdown();
