@@ -15,6 +15,7 @@ use crate::half_close::fifo;
 use crate::kernel::wait_until;
 use crate::launch::{Stdin, Stdout};
 use crate::pattern::assert_same;
+use crate::peers::silence;
 use crate::process::{Exit, Signal};
 use crate::tool::Tool;
 
@@ -110,7 +111,7 @@ fn a_reset_finds_a_full_output(passage: Passage) {
     let mut bytes = Vec::new();
     peer.reset();
     // Whatever fincat learns of it, it learns now.
-    crate::peers::silence(Duration::from_millis(20));
+    silence(Duration::from_millis(20));
     assert!(tool.is_running(), "it has bytes to deliver");
     reader.read_to_end(&mut bytes).expect("read the rest");
     assert_same(&bytes, &theirs(BULK)[PASSED..][..CHOKED]);
@@ -156,7 +157,7 @@ passages!(one_shot over streams: a_deadline, a_signal);
 
 /// `--deadline` in mid-bulk, both ways: the status says that not all was delivered.
 fn a_deadline(passage: Passage) {
-    let exit = interrupt(passage, &["--deadline", "300ms"], |_| {}).expect(5);
+    let exit = interrupt(passage, &["--deadline", "200ms"], |_| silence(Duration::from_millis(300))).expect(5);
     assert!(exit.stderr.contains("timed out"), "{exit}");
 }
 
@@ -174,10 +175,12 @@ fn interrupt(passage: Passage, args: &[&str], end: impl Fn(&Tool)) -> Exit {
     let sending = peer.send(theirs(BULK).to_vec());
     let mut bytes = peer.read(100_003);
     end(&tool);
-    let exit = tool.wait();
     bytes.extend(peer.hear_out().0);
     assert_same(&bytes, ours(bytes.len()));
     let _ = sending.done();
+    // After an RST there is nothing to shut down.
+    drop(peer);
+    let exit = tool.wait();
     let out = contents(&file);
     assert_same(&out, theirs(out.len()));
     exit

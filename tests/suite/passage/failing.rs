@@ -11,8 +11,8 @@ use super::{MUCH, Passage, choked, ours, passages, theirs};
 use crate::kernel::wait_until;
 use crate::launch::{Launch, Stdin, Stdout};
 use crate::pattern::assert_same;
-use crate::peers::{Ending, PeerListener, external};
-use crate::process::Signal;
+use crate::peers::{Ending, PeerListener, PeerStream, Sending, external};
+use crate::process::{Exit, Process, Signal};
 use crate::tool::Tool;
 
 passages!(one_shot over streams:
@@ -22,15 +22,22 @@ passages!(one_shot over streams:
     a_reader_that_leaves_a_talker,
 );
 
+/// What the peer goes on sending is taken and dropped, up to an end in order on both sides; status 1.
+#[track_caller]
+fn dropped(tool: &mut Process, peer: &PeerStream, sending: Sending) -> Exit {
+    assert_eq!(peer.hear_out().1, Ending::Fin);
+    sending.done().expect("fincat takes it, to drop it");
+    peer.shutdown();
+    tool.wait().expect(1)
+}
+
 fn a_full_device(passage: Passage) {
     let full = File::options().write(true).open("/dev/full").expect("/dev/full");
     let launch = Tool::with(Stdin::Silent).stdout(Stdout::File(full));
     let (mut tool, peer) = passage.pair(launch, &[]);
     let sending = peer.send(theirs(MUCH).to_vec());
-    let exit = tool.wait().expect(1);
+    let exit = dropped(&mut tool, &peer, sending);
     assert_eq!(exit.stderr, "fincat: cannot write standard output: no space left on device\n");
-    assert_eq!(peer.hear_out().1, Ending::Fin);
-    sending.done().expect("fincat takes it, to drop it");
 }
 
 /// `ulimit -f`: the kernel would rather kill (SIGXFSZ) than say so.
@@ -41,11 +48,9 @@ fn a_file_at_its_limit(passage: Passage) {
     let launch = Tool::with(Stdin::Silent).stdout(stdout).setup("ulimit -c 0; ulimit -f 2048");
     let (mut tool, peer) = passage.pair(launch, &[]);
     let sending = peer.send(theirs(MUCH).to_vec());
-    let exit = tool.wait().expect(1);
+    let exit = dropped(&mut tool, &peer, sending);
     assert_eq!(exit.stderr, "fincat: cannot write standard output: file too large\n");
     assert_same(&fs::read(file.path()).expect("read it"), theirs(LIMIT));
-    assert_eq!(peer.hear_out().1, Ending::Fin);
-    sending.done().expect("fincat takes it, to drop it");
 }
 
 /// A file system of 1 MiB, in a name space of its own; what it took goes to standard output afterwards.
@@ -72,10 +77,9 @@ fn a_full_file_system() {
         }
         let peer = listener.accept();
         let sending = peer.send(theirs(MUCH).to_vec());
-        let exit = tool.wait().expect(1);
+        let exit = dropped(&mut tool, &peer, sending);
         assert_eq!(exit.stderr, "fincat: cannot write standard output: no space left on device\n");
         assert_same(&exit.stdout, theirs(1 << 20));
-        sending.done().expect("fincat takes it, to drop it");
     }
 }
 
@@ -84,10 +88,10 @@ fn a_reader_that_leaves(passage: Passage) {
     let (mut tool, peer, reader) = choked(passage, Tool::with(Stdin::Bytes(b"question".to_vec())));
     assert_eq!(peer.read_to_end(), b"question");
     drop(reader);
+    peer.shutdown();
     let exit = tool.wait().expect_signal(Signal::PIPE);
     assert_eq!(exit.stderr, "");
-    // There was no RST, which would have left nothing to shut down.
-    peer.shutdown();
+    assert_eq!(peer.hear_out().1, Ending::Fin);
 }
 
 /// The same while our own input is in full flow.
@@ -99,6 +103,7 @@ fn a_reader_that_leaves_a_talker(passage: Passage) {
         move || {
             let ending = peer.hear_out().1;
             let _ = sending.done();
+            peer.shutdown();
             ending
         }
     });
