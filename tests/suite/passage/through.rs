@@ -74,9 +74,9 @@ const PAIRS: [(Transport, Transport); 5] = [
     (Transport::Tcp, Transport::Seqpacket),
 ];
 
-/// A client, a server, and a fincat of this mode between them, which is dropped last. Packets are always copied, and saying so is refused.
+/// A fincat of this mode, a client and a server, all joined. Packets are always copied, and saying so is refused.
 #[track_caller]
-fn joined(mode: Mode, copies: bool, (from, to): (Transport, Transport)) -> Option<(PeerStream, PeerStream, Tool)> {
+fn joined(mode: Mode, copies: bool, (from, to): (Transport, Transport)) -> Option<(Tool, PeerStream, PeerStream)> {
     let (listener, endpoint) = match to {
         Transport::Tcp => {
             let listener = PeerListener::tcp();
@@ -99,7 +99,7 @@ fn joined(mode: Mode, copies: bool, (from, to): (Transport, Transport)) -> Optio
     let args = [passage.flags(), &["--to", &endpoint]].concat();
     let tool = passage.case.serve(Tool::with(Stdin::Null), &args);
     let near = passage.case.meet(&tool);
-    Some((near, listener.accept(), tool))
+    Some((tool, near, listener.accept()))
 }
 
 passages!(served: forward, a_forward_ends_with_a_reset);
@@ -107,7 +107,7 @@ passages!(served: forward, a_forward_ends_with_a_reset);
 /// [`BULK`] both ways at once, then the end one way, and then the end of the other.
 fn forward(passage: Passage) {
     for pair in PAIRS {
-        let Some((near, far, _tool)) = joined(passage.case.mode, passage.copies, pair) else { continue };
+        let Some((_tool, near, far)) = joined(passage.case.mode, passage.copies, pair) else { continue };
         near.narrow();
         let sendings = [near.send(ours(BULK).to_vec()), far.send(theirs(BULK).to_vec())];
         std::thread::scope(|scope| {
@@ -130,7 +130,7 @@ fn forward(passage: Passage) {
 /// What the server said before its RST reaches a client that is slow to take it.
 fn a_forward_ends_with_a_reset(passage: Passage) {
     for pair in [(Transport::Tcp, Transport::Tcp), (Transport::Unix, Transport::Tcp)] {
-        let (near, far, _tool) = joined(passage.case.mode, passage.copies, pair).expect("streams");
+        let (_tool, near, far) = joined(passage.case.mode, passage.copies, pair).expect("streams");
         near.narrow();
         let (before, all) = (1 << 20, (1 << 20) + 300_001);
         let sending = far.send(theirs(before).to_vec());
@@ -168,7 +168,9 @@ fn rest_between_two_bulks(copies: bool) {
             let passage = Passage { case: Case { role: Role::Listen, transport, mode }, copies };
             echoes.push(passage.pair(Tool::with(Stdin::Null), handler));
         }
-        forwards.extend(PAIRS.into_iter().filter_map(|pair| joined(mode, copies, pair)));
+        let joined = PAIRS.into_iter().filter_map(|pair| joined(mode, copies, pair));
+        // The peers end first.
+        forwards.extend(joined.map(|(tool, near, far)| (near, far, tool)));
     }
     let talk = |(from, to): (&PeerStream, &PeerStream), bytes: &[u8]| {
         let sending = from.send(bytes.to_vec());
