@@ -58,7 +58,7 @@ fn a_command_that_stops_reading(passage: Passage) {
     let (mut tool, peer) = passage.pair(Tool::with(Stdin::Null), &["--pipes", "--sh", line]);
     let sending = peer.send(ours(MUCH).to_vec());
     assert_same(&peer.read(100_000), ours(100_000));
-    assert_same(&peer.read(1_000_000), &[0; 1_000_000]);
+    assert_same(&peer.read(1_000_000), &vec![0; 1_000_000]);
     sending.done().expect("what nobody reads is taken all the same");
     peer.shutdown();
     assert_eq!(peer.hear_out(), (Vec::new(), Ending::Fin));
