@@ -22,9 +22,13 @@
 //!   * `messages`: what is said, and with which status
 //!   * `datagram`: UDP: peers without an end, boundaries, everybody
 //!   * `forward`: `--to`, every transport to every transport
+//!   * `passage`: by which way bytes go, between every pair of ends
 //!   * `unix`: paths, credentials and datagrams of unix sockets
 //!   * `docs`: the man page, the completions and the README against the command line
 //!   * `house`: the source against the design
+//!
+//! `FINCAT_SUITE_COPIES=1 cargo test --test suite` runs all of it with `--no-splice` wherever fincat takes that:
+//! what holds when bytes are passed on inside the kernel holds when they are copied.
 
 #![allow(dead_code, reason = "the rooms to come use the rest of the instruments")]
 
@@ -47,5 +51,6 @@ mod half_close;
 mod handlers;
 mod house;
 mod messages;
+mod passage;
 mod signals;
 mod unix;
