@@ -285,6 +285,10 @@ impl Attempt {
         // One whose SYN waits for the first data has no peer yet.
         let peer = fast.then_some(self.to);
         let mut connection = Connection::new(self.socket, transport, peer, false)?;
+        // Where nobody listens the kernel may choose the very port that we go to: then we have met ourselves.
+        if transport == Transport::Tcp && connection.local == connection.peer {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         connection.own_name = self.own_name;
         Ok(connection)
     }

@@ -72,9 +72,24 @@ fn after_a_failure_the_next_is_asked_at_once() {
     tool.wait().expect(0);
 }
 
-/// Those who lose leave nobody behind who would be talked to: there is one connection.
+/// Where nobody listens and the kernel gives us the very port that we go to, TCP connects us with ourselves. That is
+/// nobody.
 #[test]
-fn one_address_is_talked_to() {
+fn we_are_not_our_own_peer() {
+    let script = "
+echo 40000 40001 > /proc/sys/net/ipv4/ip_local_port_range || { echo skipped: no range >&2; exit 0; }
+for i in 1 2 3 4 5 6 7 8; do
+    $fincat connect -z 127.0.0.1 40000,40001
+    echo x | $fincat connect --quiet 127.0.0.1 40000; echo $?
+done";
+    let Some(exit) = island::visit(script) else { return };
+    let wanted = "127.0.0.1 40000 refused\n127.0.0.1 40001 refused\n4\n".repeat(8);
+    assert_eq!(String::from_utf8_lossy(&exit.stdout), wanted, "{exit}");
+}
+
+/// Where all of them refuse, that is the end at once.
+#[test]
+fn all_of_them_refuse() {
     if !has_ipv6() {
         return;
     }
