@@ -1,6 +1,8 @@
 //! From a command line to an exit status: reads it, plans it, carries it out. It knows every room and does the work of
 //! none.
 
+mod going;
+
 use std::ffi::OsString;
 use std::io;
 use std::panic::PanicHookInfo;
@@ -13,10 +15,9 @@ use crate::cli::{self, Typed};
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::reach;
-use crate::net::dial::{self, Undialed};
 use crate::net::endpoint::Endpoint;
 use crate::net::listen::{self, Listener, Unbound};
-use crate::plan::{self, ConnectPlan, Conversation, ListenPlan, Plan};
+use crate::plan::{self, Conversation, ListenPlan, Plan};
 use crate::relay::Deadline;
 use crate::serve::admission::Admission;
 use crate::serve::fork::Forks;
@@ -58,7 +59,8 @@ pub fn run(line: &[OsString]) -> Status {
     let (log, done) = match plan::plan(command) {
         Err(e) => (log, Err(e)),
         Ok(Plan::Listen(plan)) => (Log::new(plan.conversation.level), listen(*plan)),
-        Ok(Plan::Connect(plan)) => (Log::new(plan.conversation.level), connect(*plan)),
+        Ok(Plan::Connect(plan)) => (Log::new(plan.conversation.level), going::connect(*plan)),
+        Ok(Plan::Check(checks)) => (Log::new(checks.level), going::check(&checks)),
     };
     done.unwrap_or_else(|e| {
         log.say(&Event::Failure(&e.to_string()));
@@ -120,26 +122,6 @@ fn bound(within: Option<Duration>, deadline: Option<Deadline>) -> Option<Bound> 
     let named = |option| move |Deadline { at, asked }| Bound { at, asked, option };
     let bounds = [from_now(within).map(named("-w")), deadline.map(named("--deadline"))];
     bounds.into_iter().flatten().min_by_key(|bound| bound.at)
-}
-
-// ---- connect ----------------------------------------------------------------------------------------------------------
-
-fn connect(plan: ConnectPlan) -> Result<Status> {
-    let deadline = from_now(plan.conversation.deadline);
-    let within = bound(plan.within, deadline);
-    let terms = plan.conversation.terms(COMMAND_GRACE)?;
-    sys::seal_inherited();
-    let signals = signals(Hearing::One)?;
-    let until = within.map(|within| within.at);
-    let report = match dial::dial(&plan.endpoint, plan.resolving, &plan.options, until, &[signals.stop()]) {
-        Ok(peer) => serve::alone(peer, &terms, 1, deadline, &signals),
-        Err(Undialed::Stopped) => return Ok(stopped(&signals)),
-        Err(why) => {
-            let bound = within.map(|within| (within.asked, within.option));
-            return Err(reach::failure("connect to", &plan.endpoint, &why, bound));
-        }
-    };
-    Ok(signals.received().map_or(report.status, Status::Signal))
 }
 
 // ---- listen -----------------------------------------------------------------------------------------------------------
@@ -259,6 +241,7 @@ fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Bound>) -> anyho
             Failure::error(Status::TimedOut, format!("cannot listen on {endpoint}: {sentence}"))
         }
         Unbound::Unresolved(e) => reach::unresolved(endpoint, e),
+        Unbound::Unset(why) => reach::unset(why),
         Unbound::Bind(address, e) => {
             Failure::error(Status::CannotBind, format!("cannot listen on {address}: {}", reason(e)))
         }

@@ -24,6 +24,8 @@
 //!   * `forward`: `--to`, every transport to every transport
 //!   * `passage`: by which way bytes go, between every pair of ends
 //!   * `unix`: paths, credentials and datagrams of unix sockets
+//!   * `dialing`: which address answers, how often it is tried, what sockets are set to
+//!   * `checking`: `--check`, who is there
 //!   * `docs`: the man page, the completions and the README against the command line
 //!   * `house`: the source against the design
 //!
@@ -43,8 +45,10 @@ mod process;
 mod terminal;
 mod tool;
 
+mod checking;
 mod concurrency;
 mod datagram;
+mod dialing;
 mod docs;
 mod forward;
 mod half_close;
