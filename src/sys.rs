@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub mod board;
+pub mod entry;
 pub mod mail;
 pub mod process;
 pub mod socket;
