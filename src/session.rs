@@ -14,7 +14,7 @@ use self::lent::Lent;
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::{self, Circumstances, Letters, Task, Wiring};
-use crate::net::connection::Connection;
+use crate::net::connection::{Connection, Name};
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Bound, Ending, Outcome};
@@ -112,7 +112,7 @@ pub fn converse(
     }
     let name = peer.name();
     let log = terms.log.about(&name);
-    log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+    say_opened(&peer, &log);
     let upstream = OnceCell::new();
     let wiring = loop {
         let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
@@ -228,7 +228,13 @@ fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
     }
 }
 
-fn say_closed(outcome: &Outcome, name: &str, log: &Log, started: Instant) {
+fn say_opened(peer: &Connection, log: &Log) {
+    if log.wants(Level::Conversations) {
+        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+    }
+}
+
+fn say_closed(outcome: &Outcome, name: &Name, log: &Log, started: Instant) {
     if let Some(sentence) = failure(&outcome.ending, name) {
         log.say(&Event::Failure(&sentence));
     }
@@ -316,7 +322,7 @@ fn command_ended(ended: Ended) -> String {
 }
 
 /// The sentence about a conversation that failed; None where it did not, or its end speaks for itself.
-fn failure(ending: &Ending, peer: &str) -> Option<String> {
+fn failure(ending: &Ending, peer: &Name) -> Option<String> {
     match ending {
         Ending::Order | Ending::Abort | Ending::OutputGone { .. } | Ending::Called => None,
         Ending::Local { verb, object, error } => Some(format!("cannot {verb} {object}: {}", reason(error))),

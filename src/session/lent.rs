@@ -58,7 +58,7 @@ impl Lent {
             }
             Err(e) => return Err(Box::new((peer, e))),
         };
-        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+        super::say_opened(&peer, &log);
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
         Ok(Self { peer, log, started, asked, state, ended: None, verdict: Verdict::InOrder })
