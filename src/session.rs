@@ -130,7 +130,7 @@ pub fn converse(
             // The socket first: whoever reads that it is over may begin anew at once.
             drop(peer);
             say_closed(&outcome, &name, &log, started);
-            settle(&outcome, errand, attention)
+            settle(&outcome, errand, &log, attention)
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
@@ -194,7 +194,7 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
 }
 
 /// What became of a conversation whose bytes have been moved, and of its command, if it had one.
-fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'_, '_>) -> Report {
+fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut Attention<'_, '_>) -> Report {
     let status = match status_of(&outcome.ending) {
         // Everything else went well, but not everything was sent.
         Status::Order if outcome.oversized > 0 => Status::Failure,
@@ -206,11 +206,14 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'
     if status != Status::Order {
         errand.hasten(Verdict::CalledOff);
     }
-    let own = await_end(errand, attention);
+    let own = await_end(errand, attention).unwrap_or_else(|e| {
+        log.say(&Event::Failure(&e.to_string()));
+        Failure::status(&e)
+    });
     Report { status: if status == Status::Order { own } else { status }, output_gone }
 }
 
-fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
+fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> anyhow::Result<Status> {
     loop {
         errand.tick();
         match attention.wait(errand.as_fd(), errand.until()) {
@@ -221,11 +224,8 @@ fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
             Waited::Call(Call::GoOn) | Waited::Time => {}
         }
     }
-    match (errand.verdict, errand.reap()) {
-        (Verdict::TimedOut, _) => Status::TimedOut,
-        (_, Some(ended)) => status_of_command(ended),
-        (_, None) => Status::Failure,
-    }
+    let ended = errand.reap();
+    if errand.verdict == Verdict::TimedOut { Ok(Status::TimedOut) } else { ended.map(status_of_command) }
 }
 
 fn say_opened(peer: &Connection, log: &Log) {

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod mail;
 pub mod process;
 pub mod socket;
+pub mod start;
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, IoSliceMut};

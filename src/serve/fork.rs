@@ -153,7 +153,7 @@ impl Dispatch for Forks<'_> {
         }
         let mut child = None;
         let forked = self.terms.roster.enrol(|| match process::fork()? {
-            Fork::Parent(parent) => Ok(parent),
+            Fork::Parent(parent) => Ok((parent, ())),
             Fork::Child(forked) => {
                 child = Some(forked);
                 Err(io::ErrorKind::Interrupted.into())
@@ -162,7 +162,7 @@ impl Dispatch for Forks<'_> {
         match (child, forked) {
             (Some(child), _) => self.converse(child, peer, number, front),
             (None, Err(e)) => Err(Box::new((peer, e))),
-            (None, Ok(forked)) => {
+            (None, Ok((forked, ()))) => {
                 let (ip, slot) = (peer.peer.ip(), peer.slot.as_ref().map(|slot| slot.index));
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.
                 drop(peer);
