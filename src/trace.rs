@@ -169,9 +169,9 @@ impl Log {
 
     /// The same log for the conversation with `peer`.
     #[must_use]
-    pub fn about(&self, peer: &str) -> Self {
+    pub fn about(&self, peer: &dyn fmt::Display) -> Self {
         // The name is never printed below -v, and a server has many peers.
-        let about = (self.level >= Level::Conversations).then(|| peer.into());
+        let about = (self.level >= Level::Conversations).then(|| peer.to_string().into());
         Self { level: self.level, about }
     }
 

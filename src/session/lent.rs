@@ -26,7 +26,7 @@ pub struct Lent {
     started: Instant,
     asked: Duration,
     state: State,
-    ended: Option<Ended>,
+    ended: anyhow::Result<Ended>,
     verdict: Verdict,
 }
 
@@ -58,10 +58,11 @@ impl Lent {
             }
             Err(e) => return Err(Box::new((peer, e))),
         };
-        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+        super::say_opened(&peer, &log);
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
-        Ok(Self { peer, log, started, asked, state, ended: None, verdict: Verdict::InOrder })
+        let unended = Failure::error(Status::Failure, "the command has not ended");
+        Ok(Self { peer, log, started, asked, state, ended: Err(unended), verdict: Verdict::InOrder })
     }
 
     /// The command's process, while it runs.
@@ -116,7 +117,7 @@ impl Lent {
     }
 
     fn report(&self) -> Report {
-        let (how, status) = match (self.verdict, self.ended) {
+        let (how, status) = match (self.verdict, &self.ended) {
             (Verdict::TimedOut, _) => {
                 let ending = Ending::TimedOut(Bound::Deadline(self.asked));
                 if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
@@ -124,7 +125,11 @@ impl Lent {
                 }
                 (super::words(&ending), Status::TimedOut)
             }
-            (Verdict::InOrder, Some(ended)) => (command_ended(ended), status_of_command(ended)),
+            (Verdict::InOrder, Ok(ended)) => (command_ended(*ended), status_of_command(*ended)),
+            (Verdict::InOrder, Err(e)) => {
+                self.log.say(&Event::Failure(&e.to_string()));
+                ("its command could not be run".to_owned(), Failure::status(e))
+            }
             _ => ("called off".to_owned(), Status::Failure),
         };
         if self.log.wants(Level::Conversations) {
