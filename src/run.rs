@@ -29,7 +29,7 @@ use crate::serve::thread::Threads;
 use crate::serve::{self, Duty, Front, Keep, Mode, Server};
 use crate::session::Terms;
 use crate::sys::{self, Manner, process};
-use crate::trace::{self, Event, Log, reason, span};
+use crate::trace::{self, Event, Level, Log, reason, span};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
 const COMMAND_GRACE: Duration = Duration::from_secs(1);
@@ -148,6 +148,10 @@ fn listen(mut plan: ListenPlan) -> Result<Status> {
     };
     for listener in &listeners {
         log.say(&Event::Listening { local: &listener.local.to_string() });
+        if let Some((granted, wanted)) = listener.clipped().filter(|_| log.wants(Level::Everything)) {
+            let sizes = format!("receive buffer of {} KiB, wanted {}", granted / 1024, wanted / 1024);
+            log.say(&Event::Option(&format!("{sizes}: the kernel's limit (net.core.rmem_max)")));
+        }
     }
     ready.announce(&listeners)?;
     let admission = Admission::new(plan.rules);

@@ -215,6 +215,11 @@ impl Settings {
         self.0.retain(|setting| *setting != Setting::FastOpen);
     }
 
+    /// Whether the size of the receive buffer was asked for.
+    pub(super) fn size_received(&self) -> bool {
+        self.iter().any(|setting| matches!(setting, Setting::ReceiveBuffer(_)))
+    }
+
     /// Whether data may travel in the SYN.
     pub fn fast_open(&self) -> bool {
         self.0.contains(&Setting::FastOpen)
