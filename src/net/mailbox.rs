@@ -31,6 +31,10 @@ pub struct Postal {
     pub each: bool,
     /// There is one conversation only.
     pub only: bool,
+    /// An empty datagram is a conversation's last (`--eof-datagram`).
+    pub empty_ends: bool,
+    /// So many are all of a conversation (`--datagrams`).
+    pub most: Option<u64>,
 }
 
 /// A letter: its way and what it holds.

@@ -177,7 +177,8 @@ fn a_receive_buffer_that_is_clipped_is_said() {
     let mut tool = listen(&["127.0.0.1", "0", "-vv", "--echo", "-k"]);
     tool.signal(Signal::TERM);
     let said = tool.wait().expect_signal(Signal::TERM).stderr;
-    let line = format!("fincat: receive buffer of {granted} KiB, wanted 1024: the kernel's limit (net.core.rmem_max)\n");
+    let line =
+        format!("fincat: receive buffer of {granted} KiB, wanted 1024: the kernel's limit (net.core.rmem_max)\n");
     assert_eq!(said.contains(&line), granted < 1024, "{said}");
     let mut tool = listen(&["127.0.0.1", "0", "-vv", "--echo", "-k", "--rcvbuf", "65536"]);
     tool.signal(Signal::TERM);
