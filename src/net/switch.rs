@@ -52,7 +52,8 @@ struct Line {
     mail: VecDeque<Vec<u8>>,
     /// Datagrams for it so far.
     heard: u64,
-    /// It has had its last: what comes from the same sender now opens another.
+    /// It has had its last: what comes from the same sender now opens another. It stays until its conversation is over,
+    /// which would take the entry's end for a peer that is gone.
     complete: bool,
 }
 
@@ -73,7 +74,7 @@ impl Switch {
     pub(super) fn hear(&self) -> io::Result<()> {
         let mut state = self.state.borrow_mut();
         let State { lines, waiting } = &mut *state;
-        lines.retain_mut(|line| if line.mail.is_empty() { !line.complete } else { line.carry() });
+        lines.retain_mut(|line| line.mail.is_empty() || line.carry());
         while waiting.len() < WAITING {
             let Some((sender, letter)) = receive(&self.socket)? else { break };
             if self.postal.only
