@@ -59,7 +59,9 @@ fn a_forked_conversation_has_no_pipe_of_its_servers() {
     // What our own caller left open for everybody is nobody's self-pipe.
     let inherited = pipes(std::process::id().try_into().expect("a process number"));
     let peers = [PeerStream::tcp(tool.addr()), PeerStream::tcp(tool.addr())];
-    peers.iter().for_each(|peer| echoes(peer, "here"));
+    for peer in &peers {
+        echoes(peer, "here");
+    }
     let forked = children(tool.id()).into_iter().map(|child| child.pid);
     let server = i32::try_from(tool.id()).expect("a process number");
     let all: Vec<_> = forked.chain([server]).map(|pid| &pipes(pid) - &inherited).collect();
