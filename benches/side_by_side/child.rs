@@ -103,6 +103,17 @@ impl Tool {
         line.split_whitespace().next()?.parse().ok()
     }
 
+    /// Bytes of user space, of it and its descendants; what several share counts once.
+    pub(crate) fn memory_with_children(&self) -> u64 {
+        let all = [self.child.id()].into_iter().chain(descendants(self.child.id()));
+        let share = |pid| {
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+            let kib = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            kib.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        all.filter_map(share).sum::<u64>() * 1024
+    }
+
     /// Ends it, and whatever it has started.
     pub(crate) fn stop(&mut self) {
         if self.status.is_some() {

@@ -1,5 +1,5 @@
-//! What a connection costs in memory while nothing happens on it (row 4), as the machine sees it: whatever is no
-//! longer available, the kernel's share included, less the client's end, which is weighed first.
+//! What a connection costs in memory while nothing happens on it (row 4): the server's own share of it, and what the
+//! kernel holds more than before, less the client's ends, which are weighed first. Time does not matter here.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::bulk::silence;
 use crate::child::Tool;
 use crate::contenders::{Contender, Part, Place};
-use crate::machine::available_memory;
+use crate::machine::kernel_memory;
 use crate::readiness;
 use crate::rounds::{Bench, Failure, Sample};
 use crate::rows::Figure;
@@ -34,7 +34,7 @@ pub(crate) fn run(bench: &Bench, who: Contender, wanted: usize) -> Result<Sample
     let mut tool = Tool::start(&words, stdin, Stdio::null())?;
     readiness::wait_for_listener(&mut tool, place.port)?;
     thread::sleep(SETTLING);
-    let before = available_memory();
+    let before = tool.memory_with_children() + kernel_memory();
     let dialler = Dialler::default();
     let (mut held, mut errors) = (Vec::with_capacity(connections), 0_u32);
     for _ in 0..connections {
@@ -45,7 +45,8 @@ pub(crate) fn run(bench: &Bench, who: Contender, wanted: usize) -> Result<Sample
         }
     }
     thread::sleep(SETTLING);
-    let taken = before.saturating_sub(available_memory()) as f64 / held.len().max(1) as f64;
+    let after = tool.memory_with_children() + kernel_memory();
+    let taken = after.saturating_sub(before) as f64 / held.len().max(1) as f64;
     Ok(Sample::from([(Figure::MemoryEach, (taken - client) / 1024.0), (Figure::Errors, f64::from(errors))]))
 }
 
@@ -61,13 +62,13 @@ fn weigh_client() -> Result<f64, Failure> {
     const PAIRS: usize = 2000;
     let listener = traffic::listen()?;
     let (port, dialler) = (listener.local_addr()?.port(), Dialler::default());
-    let before = available_memory();
+    let before = kernel_memory();
     let mut pairs = Vec::with_capacity(PAIRS);
     for _ in 0..PAIRS {
         let ours = dialler.dial(port)?;
         pairs.push((ours, traffic::accept(&listener)?));
     }
     thread::sleep(SETTLING);
-    let taken = before.saturating_sub(available_memory()) as f64;
+    let taken = kernel_memory().saturating_sub(before) as f64;
     Ok(taken / (2 * PAIRS) as f64)
 }

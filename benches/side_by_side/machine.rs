@@ -34,10 +34,22 @@ pub(crate) fn congestion_control() -> String {
 
 /// Bytes that could be had without swapping.
 pub(crate) fn available_memory() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.unwrap_or(1 << 20) * 1024
+    memory(&["MemAvailable"]).unwrap_or(1 << 30)
+}
+
+/// Bytes that the kernel holds for whatever lives: stacks, page tables, sockets, tasks. Programs that come and go
+/// meanwhile move it little, unlike all memory.
+pub(crate) fn kernel_memory() -> u64 {
+    memory(&["KernelStack", "PageTables", "SUnreclaim"]).unwrap_or(0)
+}
+
+fn memory(names: &[&str]) -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let amount = |name: &&str| -> Option<u64> {
+        let (_, amount) = text.lines().filter_map(|line| line.split_once(':')).find(|(found, _)| found == name)?;
+        amount.split_whitespace().next()?.parse().ok()
+    };
+    names.iter().map(amount).sum::<Option<u64>>().map(|kib| kib * 1024)
 }
 
 /// Today, in UTC.

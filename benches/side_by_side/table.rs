@@ -144,7 +144,9 @@ edited: the command repeats it.
 {table}
 *under* is the congestion control of the processes: bbr paces loopback, reno does not. Rows 1a to 1e and 5a are defined
 under reno, 1f to 1h under bbr; where the machine's is another one, they run in a network namespace of their own.
-Row 4 is what the machine has less available, the kernel's memory included, less the client's ends.
+Row 4 is the server's share of user memory and what the kernel holds more than before (stacks, page tables, unreclaimable
+slabs), less the client's ends. CPU is what /proc tells: nanoseconds of threads that live, hundredths of a second of those
+that have ended.
 ",
         command = typed.join(" "),
         date = machine::date(),

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::fs::sendfile;
+use rustix::net::sockopt::set_socket_reuseaddr;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, connect, recv, socket_with};
 
 use crate::child::is_readable_within;
@@ -166,6 +167,8 @@ impl Dialler {
     pub(crate) fn dial(&self, port: u16) -> io::Result<TcpStream> {
         let [_, _, high, low] = (2 + self.0.fetch_add(1, Ordering::Relaxed) % 60_000).to_be_bytes();
         let socket: OwnedFd = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // Else what is in TIME-WAIT would keep its port from tools that want it at every address.
+        set_socket_reuseaddr(&socket, true)?;
         bind(socket.as_fd(), &SocketAddrV4::new(Ipv4Addr::new(127, 1, high, low), 0))?;
         connect(socket.as_fd(), &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
         let stream = TcpStream::from(socket);
@@ -207,8 +210,10 @@ impl Echo {
 impl Drop for Echo {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Release);
-        for worker in self.workers.drain(..) {
-            if dial(self.port).is_ok() {
+        // Whoever wakes up takes one; all of them have to be there before anybody is waited for.
+        let woken = self.workers.iter().filter(|_| dial(self.port).is_ok()).count();
+        if woken == self.workers.len() {
+            for worker in self.workers.drain(..) {
                 let _ = worker.join();
             }
         }
