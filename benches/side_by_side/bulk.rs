@@ -8,6 +8,8 @@ use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use rustix::net::sockopt::set_tcp_congestion;
+
 use crate::child::{Ended, Tool};
 use crate::contenders::{Contender, Part, Place};
 use crate::readiness;
@@ -16,11 +18,13 @@ use crate::rows::{Ends, Figure, Outlet};
 use crate::traffic::{self, PATIENCE, Pattern};
 
 /// What is moved, from what to what.
-pub(crate) struct Transfer {
+pub(crate) struct Transfer<'a> {
     pub(crate) ends: Ends,
     pub(crate) is_unix: bool,
     pub(crate) input: Outlet,
     pub(crate) output: Outlet,
+    /// For our own end, if that is the one that sends.
+    pub(crate) congestion: &'a str,
     pub(crate) size: u64,
     /// Every byte is compared; the figures mean nothing then.
     pub(crate) checked: bool,
@@ -30,7 +34,7 @@ pub(crate) struct Transfer {
 type Arrived = Result<(u64, Instant), Failure>;
 
 /// Moves the bytes once.
-pub(crate) fn run(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<Sample, Failure> {
+pub(crate) fn run(bench: &Bench, who: Contender, transfer: &Transfer<'_>) -> Result<Sample, Failure> {
     match transfer.ends {
         Ends::Sender => send(bench, who, transfer),
         Ends::Receiver => receive(bench, who, transfer),
@@ -38,7 +42,7 @@ pub(crate) fn run(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<
     }
 }
 
-impl Transfer {
+impl Transfer<'_> {
     fn per_gib(&self, amount: f64) -> f64 {
         amount * f64::from(1 << 30) / self.size as f64
     }
@@ -98,7 +102,7 @@ enum Collection {
 
 impl Collection {
     /// When all of it was there, which has to be all that was sent.
-    fn finish(self, transfer: &Transfer, receiver: &Ended) -> Result<Instant, Failure> {
+    fn finish(self, transfer: &Transfer<'_>, receiver: &Ended) -> Result<Instant, Failure> {
         match self {
             Self::Nothing => Ok(receiver.at),
             Self::InFile(mut file) => {
@@ -128,7 +132,7 @@ pub(crate) fn silence() -> io::Result<(Stdio, PipeWriter)> {
     Ok((reader.into(), writer))
 }
 
-fn send(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<Sample, Failure> {
+fn send(bench: &Bench, who: Contender, transfer: &Transfer<'_>) -> Result<Sample, Failure> {
     let listener = traffic::listen()?;
     let place = Place { port: listener.local_addr()?.port(), ..Place::default() };
     let words = bench.command(who, Part::Send, &place)?;
@@ -141,15 +145,22 @@ fn send(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<Sample, Fa
         Ok((traffic::discard(&stream)?, Instant::now()))
     });
     let mut tool = Tool::start(&words, transfer.feed(bench)?, Stdio::null())?;
-    let ended = tool.expect_success(PATIENCE)?;
-    let (arrived, at) = joined(sink)?;
+    let ended = tool.expect_success(PATIENCE);
+    if ended.is_err() {
+        tool.stop();
+    }
+    // Wrong bytes say more than the status of a tool whose peer has turned away from them.
+    let (ended, (arrived, at)) = match joined(sink) {
+        Err(Failure::Broken(why)) => return Err(Failure::Broken(why)),
+        outcome => (ended?, outcome?),
+    };
     transfer.expect_all(arrived)?;
     let mut sample = transfer.sample(tool.started, at);
     sample.insert(Figure::SenderCpu, transfer.per_gib(ended.cpu.as_secs_f64()));
     Ok(sample)
 }
 
-fn receive(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<Sample, Failure> {
+fn receive(bench: &Bench, who: Contender, transfer: &Transfer<'_>) -> Result<Sample, Failure> {
     let place = Place { port: traffic::free_port()?, ..Place::default() };
     let words = bench.command(who, Part::Receive, &place)?;
     let input = bench.input(transfer.size)?;
@@ -159,6 +170,8 @@ fn receive(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<Sample,
     readiness::wait_for_listener(&mut tool, place.port)?;
     let began = Instant::now();
     let stream = traffic::dial(place.port)?;
+    // Where it may not be chosen, it is that of all processes.
+    let _ = set_tcp_congestion(&stream, transfer.congestion);
     traffic::send_file(&stream, &input, transfer.size)?;
     stream.shutdown(Shutdown::Write)?;
     let ended = tool.expect_success(PATIENCE)?;
@@ -168,7 +181,7 @@ fn receive(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<Sample,
 }
 
 /// The tool at both ends.
-fn relay(bench: &Bench, who: Contender, transfer: &Transfer) -> Result<Sample, Failure> {
+fn relay(bench: &Bench, who: Contender, transfer: &Transfer<'_>) -> Result<Sample, Failure> {
     let place = Place { port: traffic::free_port()?, path: bench.socket_path(), ..Place::default() };
     let (sending, receiving) =
         if transfer.is_unix { (Part::UnixSend, Part::UnixReceive) } else { (Part::Send, Part::Receive) };

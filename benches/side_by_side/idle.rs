@@ -24,9 +24,11 @@ const SETTLING: Duration = Duration::from_millis(300);
 const SPARE: u64 = 300;
 
 /// Opens the connections, proves each alive by a byte, and holds them.
-pub(crate) fn run(bench: &Bench, who: Contender, wanted: usize) -> Result<Sample, Failure> {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(SPARE);
-    let connections = wanted.min(usize::try_from(limit).unwrap_or(usize::MAX));
+pub(crate) fn run(bench: &Bench, who: Contender, connections: usize) -> Result<Sample, Failure> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if limit < connections as u64 + SPARE {
+        return Err(Failure::Failed(format!("{limit} descriptors are too few for {connections} connections")));
+    }
     let place = Place { port: traffic::free_port()?, ..Place::default() };
     let words = bench.command(who, Part::Echo, &place)?;
     let client = weigh_client()?;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::arguments::Arguments;
 use crate::contenders::{Contender, Files, Part, Place};
-use crate::rows::{Bound, Figure, Must, Row, Workload};
+use crate::rows::{Bound, Ends, Figure, Must, Row, Workload};
 use crate::table::Line;
 use crate::{bulk, connections, datagrams, forwarding, idle, machine, scan, startup, traffic};
 
@@ -127,16 +127,24 @@ impl Bench {
         }
     }
 
+    /// The congestion control that whoever sends in `row` is under: that of processes, unless we send and may choose.
+    pub(crate) fn congestion_of(&self, row: &Row) -> &str {
+        let we_send = matches!(row.workload, Workload::Bulk { ends: Ends::Receiver, is_unix: false, .. });
+        row.congestion.filter(|wanted| we_send && traffic::may_use(wanted)).unwrap_or(&self.congestion)
+    }
+
     fn is_late(&self) -> bool {
         Instant::now() > self.deadline
     }
 }
 
 /// One run of one contender.
-fn run(bench: &Bench, workload: Workload, who: Contender) -> Result<Sample, Failure> {
-    match workload {
+fn run(bench: &Bench, row: &Row, who: Contender) -> Result<Sample, Failure> {
+    match row.workload {
         Workload::Bulk { ends, is_unix, input, output } => {
-            bulk::run(bench, who, &bulk::Transfer { ends, is_unix, input, output, size: bench.bulk, checked: false })
+            let congestion = bench.congestion_of(row);
+            let (size, checked) = (bench.bulk, false);
+            bulk::run(bench, who, &bulk::Transfer { ends, is_unix, input, output, congestion, size, checked })
         }
         Workload::Connections(part) => connections::run(bench, who, part),
         Workload::Idle { connections } => idle::run(bench, who, bench.scaled(connections)),
@@ -154,7 +162,8 @@ fn run(bench: &Bench, workload: Workload, who: Contender) -> Result<Sample, Fail
 /// What has to hold before anything is measured: the bytes that fincat moves are the bytes it was given.
 fn prove(bench: &Bench, row: &Row) -> Result<(), Failure> {
     let Workload::Bulk { ends, is_unix, input, output } = row.workload else { return Ok(()) };
-    let transfer = bulk::Transfer { ends, is_unix, input, output, size: 16 << 20, checked: true };
+    let congestion = bench.congestion_of(row);
+    let transfer = bulk::Transfer { ends, is_unix, input, output, congestion, size: 16 << 20, checked: true };
     bulk::run(bench, row.ours, &transfer).map(|_| ())
 }
 
@@ -166,7 +175,7 @@ struct Series {
 
 /// Measures a row; a line for each demand.
 pub(crate) fn measure(bench: &Bench, row: &'static Row) -> Vec<Line> {
-    eprintln!("bench: {} {} ({})", row.id, row.what, bench.congestion);
+    eprintln!("bench: {} {} ({})", row.id, row.what, bench.congestion_of(row));
     let skip =
         |why: &str, is_broken| row.musts.iter().map(|must| Line::skipped(bench, row, must, why, is_broken)).collect();
     if bench.is_late() {
@@ -212,7 +221,7 @@ fn play(bench: &Bench, row: &Row) -> Vec<(Contender, Series)> {
                 series.samples.push(None);
                 continue;
             }
-            let outcome = run(bench, row.workload, *who);
+            let outcome = run(bench, row, *who);
             if let Err(Failure::Broken(why) | Failure::Failed(why)) = &outcome {
                 eprintln!("bench: {} {}: {why}", row.id, who.name());
             }

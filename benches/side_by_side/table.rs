@@ -65,7 +65,7 @@ impl Line {
         let cells = [
             row.id.into(),
             row.what.into(),
-            if is_tcp { bench.congestion.clone() } else { "–".into() },
+            if is_tcp { bench.congestion_of(row).to_owned() } else { "–".into() },
             must.figure.name().into(),
             ours,
             must.against.map_or("–", |rival| rival.name()).into(),
@@ -139,11 +139,12 @@ edited: the command repeats it.
 | kernel | {kernel}; TCP rows under {congestion} unless the table says otherwise |
 | fincat | {version}; a static build is {static_build} |
 | peers | {peers} |
-| amounts | {rounds} rounds; {bulk} MiB a stream (row 5a twice that) |
+| amounts | {rounds} rounds; {bulk} MiB a stream (row 5a twice that){hurry} |
 
 {table}
 *under* is the congestion control of the processes: bbr paces loopback, reno does not. Rows 1a to 1e and 5a are defined
-under reno, 1f to 1h under bbr; where the machine's is another one, they run in a network namespace of their own.
+under reno, 1f to 1h under bbr; where the machine's is another one, they run in a network
+namespace of their own if there may be one, else under what is said.
 Row 4 is the server's share of user memory and what the kernel holds more than before (stacks, page tables, unreclaimable
 slabs), less the client's ends. CPU is what /proc tells: nanoseconds of threads that live, hundredths of a second of those
 that have ended.
@@ -159,6 +160,7 @@ that have ended.
         peers = machine::peers().join(", "),
         rounds = bench.rounds,
         bulk = bench.bulk >> 20,
+        hurry = if bench.quick { "; --quick: a quarter of the idle connections, datagrams and starts" } else { "" },
         table = table(lines),
     )
 }

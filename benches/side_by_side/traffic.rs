@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::fs::sendfile;
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_congestion};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, connect, recv, socket_with};
 
 use crate::child::is_readable_within;
@@ -157,6 +157,12 @@ pub(crate) fn dial(port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     limit(&stream)?;
     Ok(stream)
+}
+
+/// Whether a socket of ours may ask for that congestion control.
+pub(crate) fn may_use(congestion: &str) -> bool {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    socket.is_ok_and(|socket| set_tcp_congestion(&socket, congestion).is_ok())
 }
 
 /// Connections from ever other addresses of 127.1.0.0/16: TIME-WAIT would use up the ports of a single one.
