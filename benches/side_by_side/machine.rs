@@ -52,6 +52,12 @@ fn memory(names: &[&str]) -> Option<u64> {
     names.iter().map(amount).sum::<Option<u64>>().map(|kib| kib * 1024)
 }
 
+/// Processes that wanted a processor, averaged over the last minute.
+pub(crate) fn load_average() -> String {
+    let line = line_of("/proc/loadavg").unwrap_or_default();
+    line.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// Today, in UTC.
 pub(crate) fn date() -> String {
     first_line("date", &["-u", "+%Y-%m-%d"]).unwrap_or_else(|| "an unknown day".into())

@@ -57,6 +57,8 @@ pub(crate) struct Bench {
     /// The congestion control that processes get.
     pub(crate) congestion: String,
     pub(crate) deadline: Instant,
+    /// How busy others kept the machine.
+    pub(crate) load_before: String,
     input: OnceCell<File>,
     _folder: TempDir,
 }
@@ -85,6 +87,7 @@ impl Bench {
             bulk,
             congestion: machine::congestion_control(),
             deadline: Instant::now() + Duration::from_secs(arguments.seconds.unwrap_or(seconds)),
+            load_before: machine::load_average(),
             input: OnceCell::new(),
             _folder: folder,
         })
@@ -176,8 +179,9 @@ struct Series {
 /// Measures a row; a line for each demand.
 pub(crate) fn measure(bench: &Bench, row: &'static Row) -> Vec<Line> {
     eprintln!("bench: {} {} ({})", row.id, row.what, bench.congestion_of(row));
-    let skip =
-        |why: &str, is_broken| row.musts.iter().map(|must| Line::skipped(bench, row, must, why, is_broken)).collect();
+    let skip = |why: &str, is_broken| {
+        row.musts.iter().map(|must| Line::skipped(bench, row, must, None, why, is_broken)).collect()
+    };
     if bench.is_late() {
         return skip("the time was up", false);
     }
@@ -239,9 +243,9 @@ fn play(bench: &Bench, row: &Row) -> Vec<(Contender, Series)> {
 
 fn judge(bench: &Bench, row: &'static Row, must: &Must, series: &[(Contender, Series)]) -> Line {
     let of = |who| series.iter().find(|(name, _)| *name == who).map(|(_, series)| series);
-    let Some(ours) = of(row.ours) else { return Line::skipped(bench, row, must, "not measured", false) };
+    let Some(ours) = of(row.ours) else { return Line::skipped(bench, row, must, None, "not measured", false) };
     if let Some(Failure::Broken(why)) = &ours.failure {
-        return Line::skipped(bench, row, must, &format!("BROKEN: {why}"), true);
+        return Line::skipped(bench, row, must, None, &format!("BROKEN: {why}"), true);
     }
     let value = |sample: &Option<Sample>| sample.as_ref().and_then(|sample| sample.get(&must.figure).copied());
     let own: Vec<f64> = ours.samples.iter().filter_map(value).collect();
@@ -261,7 +265,8 @@ fn judge(bench: &Bench, row: &'static Row, must: &Must, series: &[(Contender, Se
             Some(Failure::Failed(why) | Failure::Broken(why)) => why.clone(),
             None => "too small to be measured".into(),
         };
-        return Line::skipped(bench, row, must, &why, false);
+        let ours = (!own.is_empty()).then(|| median(&own));
+        return Line::skipped(bench, row, must, ours, &why, false);
     }
     // What must never happen is judged by the worst round, all else by the median.
     let is_count = matches!(must.figure, Figure::Errors | Figure::Lost | Figure::TooLarge);
@@ -272,7 +277,13 @@ fn judge(bench: &Bench, row: &'static Row, must: &Must, series: &[(Contender, Se
         Bound::Told => true,
     };
     let own = if is_count { measured } else { median(&own) };
-    Line::measured(bench, row, must, own, theirs.map(|_| (median(&rival), measured)), holds)
+    Line::measured(bench, row, must, own, theirs.map(|_| (median(&rival), spread(&pairs))), holds)
+}
+
+/// The median, the least and the greatest.
+fn spread(values: &[f64]) -> [f64; 3] {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    [median(values), least, values.iter().copied().fold(0.0, f64::max)]
 }
 
 /// The middle one, or the mean of the two in the middle.

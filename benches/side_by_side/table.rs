@@ -22,13 +22,13 @@ const HEAD: &str = "\
 ";
 
 impl Line {
-    /// `rival` is their figure and the ratio.
+    /// `rival` is their figure and the ratios, the median first, then the least and the greatest of a round.
     pub(crate) fn measured(
         bench: &Bench,
         row: &Row,
         must: &Must,
         ours: f64,
-        rival: Option<(f64, f64)>,
+        rival: Option<(f64, [f64; 3])>,
         holds: bool,
     ) -> Self {
         let verdict = match must.bound {
@@ -36,17 +36,24 @@ impl Line {
             _ if holds => "ok",
             _ => "**SHORT**",
         };
-        let (theirs, ratio) = rival.map_or_else(Default::default, |(theirs, ratio)| (number(theirs), times(ratio)));
+        let (theirs, ratio) = rival.map_or_else(Default::default, |(theirs, ratios)| (number(theirs), times(ratios)));
         Self::new(bench, row, must, [number(ours), theirs, ratio], verdict.into(), false)
     }
 
-    /// There is no figure, and `why` says why.
-    pub(crate) fn skipped(bench: &Bench, row: &Row, must: &Must, why: &str, is_broken: bool) -> Self {
+    /// There is no ratio, perhaps not even a figure of `ours`, and `why` says why.
+    pub(crate) fn skipped(
+        bench: &Bench,
+        row: &Row,
+        must: &Must,
+        ours: Option<f64>,
+        why: &str,
+        is_broken: bool,
+    ) -> Self {
         let dash = || "–".to_owned();
         let verdict = if is_broken { format!("**{why}**") } else { format!("skipped: {why}") };
         // A cell is a cell, whatever a tool has said.
         let verdict = verdict.replace(['|', '\t', '\n'], " ");
-        Self::new(bench, row, must, [dash(), dash(), dash()], verdict, is_broken)
+        Self::new(bench, row, must, [ours.map_or_else(dash, number), dash(), dash()], verdict, is_broken)
     }
 
     fn new(bench: &Bench, row: &Row, must: &Must, figures: [String; 3], verdict: String, is_broken: bool) -> Self {
@@ -101,8 +108,9 @@ fn number(value: f64) -> String {
     }
 }
 
-fn times(ratio: f64) -> String {
-    format!("{}x", number(ratio))
+/// The spread is told too: on a busy machine it is wide, and the median means little.
+fn times([median, least, greatest]: [f64; 3]) -> String {
+    format!("{}x ({}–{})", number(median), number(least), number(greatest))
 }
 
 /// The table alone.
@@ -126,7 +134,8 @@ pub(crate) fn document(arguments: &Arguments, bench: &Bench, lines: &[Line], too
 # Benchmarks
 
 fincat beside its peers over loopback, measured in turns: in every round each contender runs once, a ratio is taken
-within a round, and the medians over the rounds are shown. For rates more is better, for everything else less. *must*
+within a round, and the medians over the rounds are shown, of ratios the least and the greatest too. Where these are
+far apart the machine was busy, and the median means little: interpreters suffer most from that. For rates more is better, for everything else less. *must*
 is the floor that the design sets for the ratio (for the figure itself where there is no rival). Generated, never
 edited: the command repeats it.
 
@@ -136,6 +145,7 @@ edited: the command repeats it.
 |---|---|
 | date | {date}, {seconds} s for all of it |
 | machine | {processor}, {memory} GiB available |
+| load average | {before} before, {after} after; the benchmark itself is in the second |
 | kernel | {kernel}; TCP rows under {congestion} unless the table says otherwise |
 | fincat | {version}; a static build is {static_build} |
 | peers | {peers} |
@@ -154,6 +164,8 @@ that have ended.
         seconds = took.as_secs(),
         processor = machine::processor(),
         memory = machine::available_memory() >> 30,
+        before = bench.load_before,
+        after = machine::load_average(),
         kernel = machine::kernel(),
         congestion = bench.congestion,
         version = machine::version_of(&bench.files.binary),
