@@ -4,6 +4,7 @@
 mod nonsense;
 mod typed;
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use anyhow::Result;
 
 use self::nonsense::Asked;
 use self::typed::{Going, Waiting};
+use crate::check::{Checks, Peers};
 use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
 use crate::cli::roles::TalkArgs;
 use crate::cli::{self, Udp, Unix};
@@ -23,6 +25,7 @@ use crate::handler::command::{Command, Joined};
 use crate::handler::forward::Forward;
 use crate::handler::stdio::{Output, Speaking, Stdio};
 use crate::handler::{Letters, Task};
+use crate::net::dial::retry::Retry;
 use crate::net::endpoint::{Endpoint, Site};
 use crate::net::options::{Dialing, Listening};
 use crate::net::resolve::{Family, Resolving};
@@ -44,9 +47,14 @@ const IDLE: Duration = Duration::from_secs(60);
 /// and after the end of our input, where we went to the peer.
 const QUIT: Duration = Duration::from_secs(1);
 
+/// How long each try of a check may take, where nobody says.
+const WITHIN: Duration = Duration::from_secs(5);
+
 /// What to do.
 #[derive(Debug)]
 pub enum Plan {
+    /// Look who is there, and talk to nobody.
+    Check(Box<Checks>),
     /// Wait for peers.
     Listen(Box<ListenPlan>),
     /// Go to a peer.
@@ -120,8 +128,10 @@ pub struct ConnectPlan {
     pub resolving: Resolving,
     /// The connection's options.
     pub options: Dialing,
-    /// How long it may take to get there.
+    /// How long a try to get there may take.
     pub within: Option<Duration>,
+    /// Whether to try again.
+    pub retry: Retry,
     /// What about.
     pub conversation: Conversation,
 }
@@ -129,7 +139,7 @@ pub struct ConnectPlan {
 /// Makes a plan of what was typed. Fails with the status of usage, and a sentence.
 pub fn plan(command: cli::Command) -> Result<Plan> {
     let listen = |waiting: Result<Waiting>| Ok(Plan::Listen(Box::new(plan_listen(waiting?)?)));
-    let connect = |going: Result<Going>| Ok(Plan::Connect(Box::new(plan_connect(going?)?)));
+    let connect = |going: Result<Going>| plan_going(going?);
     match command {
         cli::Command::Listen(typed) => listen(Waiting::tcp(typed)),
         cli::Command::Connect(typed) => connect(Going::tcp(typed)),
@@ -195,19 +205,31 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     })
 }
 
-fn plan_connect(going: Going) -> Result<ConnectPlan> {
+fn plan_going(going: Going) -> Result<Plan> {
     nonsense::refuse(&Asked::of_going(&going))?;
-    let Going { endpoint, resolving, options, within, talk, letters, .. } = going;
-    let role = Role {
-        transport: endpoint.transport,
-        listens: false,
-        keep: Keep::One,
-        hearing: Output::Closing,
-        resolving,
-        within: None,
+    let Going { transport, peers, resolving, options, within, retry, check, talk, letters, .. } = going;
+    let retry = retry.retry();
+    let at = match peers {
+        Peers::One(at) if !check.asked.check => at,
+        peers => {
+            let (style, level) = (check.style(talk.says.quiet), talk.says.level());
+            let payload = check.payload.map_or(Ok(Vec::new()), |text| text_of("--payload", &text))?;
+            let (within, deadline) = (within.unwrap_or(WITHIN), talk.ends.deadline);
+            let stable = check.stable;
+            let checks =
+                Checks { transport, peers, resolving, options, within, retry, stable, payload, deadline, style, level };
+            return Ok(Plan::Check(Box::new(checks)));
+        }
     };
+    let role = Role { transport, listens: false, keep: Keep::One, hearing: Output::Closing, resolving, within: None };
     let conversation = converse(talk, letters, role)?;
-    Ok(ConnectPlan { endpoint, resolving, options, within, conversation })
+    let endpoint = Endpoint { transport, at };
+    Ok(Plan::Connect(Box::new(ConnectPlan { endpoint, resolving, options, within, retry, conversation })))
+}
+
+/// The bytes of a TEXT.
+fn text_of(option: &str, text: &OsStr) -> Result<Vec<u8>> {
+    builtin::unescape(text.as_bytes()).map_err(|why| usage(format!("cannot send TEXT of {option}: {why}")))
 }
 
 /// What of the role a conversation depends on.
@@ -237,8 +259,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     } else if what.discard {
         Task::Discard
     } else if let Some(text) = what.send {
-        let text = builtin::unescape(text.as_bytes()).map_err(|why| usage(format!("cannot send TEXT: {why}")))?;
-        Task::Send(Payload::Text(text), answers)
+        Task::Send(Payload::Text(text_of("--send", &text)?), answers)
     } else if let Some(file) = what.send_file {
         Task::Send(Payload::File(file), answers)
     } else {

@@ -16,7 +16,7 @@ use self::lent::Lent;
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::{self, Circumstances, Letters, Task, Wiring};
-use crate::net::connection::Connection;
+use crate::net::connection::{Connection, Name};
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Bound, Ending, Outcome};
@@ -118,7 +118,7 @@ pub fn converse(
     }
     let name = peer.name();
     let log = terms.log.about(&name);
-    log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+    say_opened(&peer, &log);
     let upstream = OnceCell::new();
     let wiring = loop {
         let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
@@ -137,7 +137,7 @@ pub fn converse(
             // The socket first: whoever reads that it is over may begin anew at once.
             drop(peer);
             say_closed(&outcome, &name, &log, started);
-            settle(&outcome, errand, attention, &log)
+            settle(&outcome, errand, &log, attention)
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
@@ -189,18 +189,20 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
     let mut last_word: Option<Instant> = None;
     loop {
         let until = [attention.watch.until, last_word].into_iter().flatten().min();
-        let turn = match errand.as_ref().and_then(|errand| errand.awaited()) {
+        let turn = match errand.as_deref().and_then(Errand::awaited) {
             Some(end) => relay.run(&[&attention.watch.bells[..], &[end]].concat(), until),
             None => relay.run(&attention.watch.bells, until),
         };
         match turn {
             Turn::Ended(outcome) => return outcome,
             // Its data first, which may be all. A command that ends long before its data does is no zombie meanwhile.
-            Turn::Called if errand.as_mut().is_some_and(|errand| errand.has_ended()) => {
+            Turn::Called if errand.as_deref().is_some_and(Errand::has_ended) => {
                 if let Turn::Ended(outcome) = relay.run(&[], Some(Instant::now())) {
                     return outcome;
                 }
-                errand.as_mut().map(|errand| errand.reap());
+                if let Some(errand) = &mut errand {
+                    errand.reap();
+                }
             }
             Turn::Called if last_word.is_some_and(|at| Instant::now() >= at) => relay.call_off(),
             Turn::Called if attention.ask() == Call::End => match &mut errand {
@@ -213,7 +215,7 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
 }
 
 /// What became of a conversation whose bytes have been moved, and of its command, if it had one.
-fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'_, '_>, log: &Log) -> Report {
+fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut Attention<'_, '_>) -> Report {
     let status = match status_of(&outcome.ending) {
         // Everything else went well, but not everything was sent.
         Status::Order if outcome.oversized > 0 => Status::Failure,
@@ -228,11 +230,14 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'
         ending if errand.is_supervised() && ending.is_a_loss() => errand.hang_up(Instant::now()),
         _ => drop(errand.hasten(Verdict::CalledOff)),
     }
-    let own = await_end(errand, attention, log);
+    let own = await_end(errand, log, attention).unwrap_or_else(|e| {
+        log.say(&Event::Failure(&e.to_string()));
+        Failure::status(&e)
+    });
     Report { status: if status == Status::Order { own } else { status }, output_gone }
 }
 
-fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>, log: &Log) -> Status {
+fn await_end(mut errand: Errand, log: &Log, attention: &mut Attention<'_, '_>) -> anyhow::Result<Status> {
     while let Some(end) = errand.awaited() {
         match attention.wait(end, None, errand.until()) {
             Waited::Ready | Waited::Lost => break,
@@ -243,14 +248,17 @@ fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>, log: &Log) -
         }
         say_urged(errand.tick(), log);
     }
-    let ended = errand.reap();
-    if let Some(ended) = ended.filter(|_| log.wants(Level::Conversations)) {
+    let verdict = errand.verdict;
+    let ended = errand.end();
+    if let Some(&ended) = ended.as_ref().ok().filter(|_| log.wants(Level::Conversations)) {
         log.say(&Event::CommandEnded { how: &command_ended(ended), well: ended == Ended::Exited(0) });
     }
-    match (errand.verdict, ended) {
-        (Verdict::TimedOut, _) => Status::TimedOut,
-        (_, Some(ended)) => status_of_command(ended),
-        (_, None) => Status::Failure,
+    if verdict == Verdict::TimedOut { Ok(Status::TimedOut) } else { ended.map(status_of_command) }
+}
+
+fn say_opened(peer: &Connection, log: &Log) {
+    if log.wants(Level::Conversations) {
+        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
     }
 }
 
@@ -260,7 +268,7 @@ fn say_urged(signal: Option<&'static str>, log: &Log) {
     }
 }
 
-fn say_closed(outcome: &Outcome, name: &str, log: &Log, started: Instant) {
+fn say_closed(outcome: &Outcome, name: &Name, log: &Log, started: Instant) {
     if let Some(sentence) = failure(&outcome.ending, name) {
         log.say(&Event::Failure(&sentence));
     }
@@ -353,7 +361,7 @@ fn command_ended(ended: Ended) -> String {
 }
 
 /// The sentence about a conversation that failed; None where it did not, or its end speaks for itself.
-fn failure(ending: &Ending, peer: &str) -> Option<String> {
+fn failure(ending: &Ending, peer: &Name) -> Option<String> {
     match ending {
         Ending::Order | Ending::Abort | Ending::OutputGone { .. } | Ending::Called => None,
         Ending::Local { verb, object, error } => Some(format!("cannot {verb} {object}: {}", reason(error))),

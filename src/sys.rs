@@ -4,11 +4,13 @@
 
 pub mod account;
 pub mod board;
+pub mod entry;
 pub mod inheritance;
 pub mod mail;
 pub mod passage;
 pub mod process;
 pub mod socket;
+pub mod start;
 pub mod vigil;
 
 use std::fs::OpenOptions;
@@ -25,8 +27,8 @@ use rustix::io::{Errno, FdFlags, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
-    Credentials, abort_on_close, disconnect, has_hung_up, keep_alive, peer_credentials, probe, shutdown_write,
-    take_error, tcp_bytes, unacknowledged,
+    Credentials, abort_on_close, disconnect, fast_open_connect, fast_open_listener, has_hung_up, interface_index,
+    keep_alive, peer_credentials, probe, shutdown_write, take_error, tcp_bytes, unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};
@@ -242,6 +244,15 @@ pub fn waiting(fd: BorrowedFd<'_>) -> Option<u64> {
     }
 }
 
+/// Whether `fd` has bytes to read right now: in its queue, or in the rest of a regular file.
+pub fn holds_data(fd: BorrowedFd<'_>) -> bool {
+    let rest = || {
+        let size = u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0);
+        Ok::<_, Errno>(size.saturating_sub(rustix::fs::tell(fd)?))
+    };
+    waiting(fd).unwrap_or_else(|| rest().unwrap_or(0)) > 0
+}
+
 /// Sets the umask of the process; the old one.
 pub fn set_umask(mask: u32) -> u32 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).as_raw_mode()
@@ -261,10 +272,13 @@ pub fn in_foreground(fd: BorrowedFd<'_>) -> bool {
 
 /// A pipe, close-on-exec: its end to read, its end to write. `nonblock` names the ends that are ours to poll.
 pub fn pipe(nonblock: PipeEnds) -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let both = if nonblock == PipeEnds::Both { PipeFlags::NONBLOCK } else { PipeFlags::empty() };
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | both)?;
     let end = match nonblock {
         PipeEnds::Reader => reader.as_fd(),
         PipeEnds::Writer => writer.as_fd(),
+        PipeEnds::Both => return Ok((reader, writer)),
     };
     rustix::fs::fcntl_setfl(end, OFlags::NONBLOCK)?;
     Ok((reader, writer))
@@ -273,6 +287,8 @@ pub fn pipe(nonblock: PipeEnds) -> io::Result<(OwnedFd, OwnedFd)> {
 /// The end of a pipe that stays with us; the other one is a command's, which expects it to block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipeEnds {
+    /// We do both.
+    Both,
     /// We read.
     Reader,
     /// We write.
@@ -282,6 +298,16 @@ pub enum PipeEnds {
 /// A second descriptor for the same open file description, close-on-exec.
 pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+/// Puts a copy of `new` in the place of the descriptor `old`, close-on-exec, in one step: whoever knows the number, a
+/// signal handler too, has the new one from then on.
+pub fn replace(old: RawFd, new: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the number stays open; what it stood for is released by the kernel.
+    match unsafe { libc::dup3(new.as_raw_fd(), old, libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Keeps every descriptor above 2 that our caller left open from the commands we start.
@@ -313,16 +339,6 @@ pub fn received(buffer: &mut Vec<u8>, n: usize) {
     unsafe { buffer.set_len(buffer.len() + n) };
 }
 
-/// The index of a network interface (if_nametoindex(3)).
-pub fn interface_index(name: &str) -> io::Result<u32> {
-    let name = std::ffi::CString::new(name)?;
-    // SAFETY: the name is a string that outlives the call.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => Err(io::Error::last_os_error()),
-        index => Ok(index),
-    }
-}
-
 /// Whether an error says that this machine lacks the address family.
 pub fn is_family_missing(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EAFNOSUPPORT)
@@ -330,7 +346,12 @@ pub fn is_family_missing(error: &io::Error) -> bool {
 
 /// Whether connect(2) goes on by itself.
 pub fn is_in_progress(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINPROGRESS)
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY))
+}
+
+/// Whether connect(2) says that it is done already.
+pub fn is_connected(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EISCONN)
 }
 
 /// Whether an error of accept(2) is about the connection that was to be taken, or that there is none; the listener is

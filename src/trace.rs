@@ -48,6 +48,13 @@ pub enum Event<'a> {
         /// What is lacking.
         why: &'a str,
     },
+    /// A try has failed, and there will be another.
+    Again {
+        /// What could not be done, as a whole sentence.
+        why: &'a str,
+        /// How long from now.
+        after: Duration,
+    },
     /// A listener is bound.
     Listening {
         /// The real address.
@@ -109,7 +116,8 @@ impl Event<'_> {
             | Event::Refused { .. }
             | Event::Oversized { .. }
             | Event::Paused { .. } => Level::Failures,
-            Event::Listening { .. }
+            Event::Again { .. }
+            | Event::Listening { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
             | Event::CommandEnded { well: false, .. } => Level::Conversations,
@@ -151,6 +159,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "cannot send {count} datagram(s): larger than a datagram can be here (see --size)")
             }
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
+            Event::Again { why, after } => write!(f, "{why}; again in {}", span(*after)),
             Event::Listening { local } => write!(f, "listening on {local}"),
             Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),
             Event::Opened { local, accepted: false } => write!(f, "connected from {local}"),
@@ -187,9 +196,9 @@ impl Log {
 
     /// The same log for the conversation with `peer`.
     #[must_use]
-    pub fn about(&self, peer: &str) -> Self {
+    pub fn about(&self, peer: &dyn fmt::Display) -> Self {
         // The name is never printed below -v, and a server has many peers.
-        let about = (self.level >= Level::Conversations).then(|| peer.into());
+        let about = (self.level >= Level::Conversations).then(|| peer.to_string().into());
         Self { level: self.level, about }
     }
 
@@ -227,7 +236,12 @@ pub fn reason(error: &io::Error) -> String {
 
 /// A duration in a message's words: "1.5 s", "250 ms".
 pub fn span(time: Duration) -> String {
-    if time < Duration::from_secs(1) { format!("{} ms", time.as_millis()) } else { format!("{} s", time.as_secs_f64()) }
+    let whole = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{} s", whole.as_secs_f64())
+    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::os::fd::{OwnedFd, RawFd};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::address::Address;
-use super::listen::Listener;
-use super::options::Listening;
+use super::listen::{Listener, Unbound};
+use super::options::{Listening, Moment, Unset};
 use super::transport::{Transport, UnixType};
 use crate::sys::inheritance;
 
@@ -24,6 +24,21 @@ pub const VARIABLES: [&str; 5] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", 
 /// The sockets, as they were handed over.
 #[derive(Debug)]
 pub struct Activated(Vec<(Label, OwnedFd)>);
+
+/// Why they cannot be listened on.
+#[derive(Debug)]
+pub enum Unusable {
+    /// What is wrong with them, or with what is said of them.
+    Sockets(String),
+    /// An option is refused.
+    Unset(Unset),
+}
+
+impl From<String> for Unusable {
+    fn from(why: String) -> Self {
+        Unusable::Sockets(why)
+    }
+}
 
 /// What a socket is called in messages: its number, and its name where it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +56,7 @@ impl fmt::Display for Label {
 impl Activated {
     /// Takes the sockets over, before anything else owns one of their numbers; from then on no command inherits them.
     /// Fails with what is wrong with the variables.
-    pub fn take() -> Result<Self, String> {
+    pub fn take() -> Result<Self, Unusable> {
         let variable = |name: &str| std::env::var_os(name);
         let own = std::process::id();
         let labels = announced(variable("LISTEN_FDS"), variable("LISTEN_PID"), variable("LISTEN_FDNAMES"), own)?;
@@ -57,11 +72,14 @@ impl Activated {
     }
 
     /// Makes listeners of them. Fails with what is wrong with one that is nothing for `transport`.
-    pub fn listen(self, transport: Transport, options: &Listening) -> Result<Vec<Listener>, String> {
+    pub fn listen(self, transport: Transport, options: &Listening) -> Result<Vec<Listener>, Unusable> {
         let listen = |(label, descriptor): (Label, OwnedFd)| {
             let socket = Socket::from(descriptor);
             check(&socket, transport).map_err(|why| format!("{label} {why}"))?;
-            Listener::activated(socket, transport, options).map_err(|e| format!("{label} cannot be used: {e}"))
+            let v6 = socket.domain().is_ok_and(|domain| domain == Domain::IPV6);
+            options.settings.wait_bound(&socket, v6).map_err(Unusable::Unset)?;
+            let listener = Listener::activated(socket, transport, options);
+            listener.map_err(|e| format!("{label} cannot be used: {e}").into())
         };
         self.0.into_iter().map(listen).collect()
     }
@@ -147,13 +165,15 @@ fn describe(domain: Domain, kind: Type, protocol: Option<Protocol>) -> String {
 }
 
 /// Whether a conversation may bind the port of `listener` anew, as those of UDP do. A port of the system's may be bound
-/// by whoever started us, and not by us.
-pub fn may_bind_again(listener: &Listener) -> io::Result<()> {
+/// by whoever started us, and not by us; and so with what is set before.
+pub fn may_bind_again(listener: &Listener) -> Result<(), Unbound> {
     let Address::Inet(local) = listener.local else { return Ok(()) };
+    let unbound = |e| Unbound::Bind(listener.local.clone(), e);
     // The permission is one of the number. Of another transport than the listener, the probe takes no datagram away.
-    let probe = Transport::Tcp.socket(Domain::for_address(local))?;
+    let probe = Transport::Tcp.socket(Domain::for_address(local)).map_err(unbound)?;
+    listener.settings.wait(&probe, local.is_ipv6(), Moment::BeforeBind)?;
     match probe.bind(&local.into()) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(unbound(e)),
         _ => Ok(()),
     }
 }

@@ -13,12 +13,16 @@ use socket2::{Domain, Socket};
 
 use super::address::{Address, canonical};
 use super::connection::Connection;
+use super::options::{Listening, Moment, Settings};
 use super::transport::Transport;
 use crate::relay::end::Post;
 use crate::sys::mail::{self, Way};
 
 /// The largest datagram, and a byte more, so that none is ever cut.
 const LARGEST: usize = 65_536;
+
+/// The receive buffer of a listener, in bytes: what comes between two looks at it must have room.
+const QUEUE: usize = 1024 * 1024;
 
 /// How a listener treats its mail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +31,10 @@ pub struct Postal {
     pub each: bool,
     /// There is one conversation only.
     pub only: bool,
+    /// An empty datagram is a conversation's last (`--eof-datagram`).
+    pub empty_ends: bool,
+    /// So many are all of a conversation (`--datagrams`).
+    pub most: Option<u64>,
 }
 
 /// A letter: its way and what it holds.
@@ -38,19 +46,35 @@ pub(super) struct Mailbox {
     socket: Arc<Socket>,
     bound: SocketAddr,
     postal: Postal,
+    settings: Settings,
     waiting: RefCell<VecDeque<Letter>>,
     /// Bytes in `waiting` beyond which the kernel's queue holds the rest.
     room: usize,
+    clipped: Option<(usize, usize)>,
 }
 
 impl Mailbox {
     /// Takes over a bound socket. It was bound exclusively; only now may our conversations bind beside it.
-    pub(super) fn new(socket: Socket, local: &Address, postal: Postal) -> io::Result<Self> {
+    pub(super) fn new(socket: Socket, local: &Address, options: &Listening) -> io::Result<Self> {
         socket.set_reuse_address(true)?;
         let Address::Inet(bound) = *local else { return Err(io::ErrorKind::InvalidInput.into()) };
         mail::want_destinations(socket.as_fd(), bound.is_ipv6())?;
+        let (postal, settings) = (options.postal, options.settings.clone());
+        // Whoever has bound it for us may have given it more.
+        let is_ours = !settings.size_received() && socket.recv_buffer_size()? / 2 < QUEUE;
+        if is_ours {
+            // The kernel grants what it grants.
+            let _ = socket.set_recv_buffer_size(QUEUE);
+        }
         let room = socket.recv_buffer_size()?;
-        Ok(Self { socket: Arc::new(socket), bound, postal, waiting: RefCell::default(), room })
+        // The kernel doubles what it grants (socket(7)).
+        let clipped = Some(room / 2).filter(|granted| is_ours && *granted < QUEUE).map(|granted| (granted, QUEUE));
+        Ok(Self { socket: Arc::new(socket), bound, postal, settings, waiting: RefCell::default(), room, clipped })
+    }
+
+    /// What the kernel has granted of the wanted receive buffer, and what was wanted, in bytes, where that is less.
+    pub(super) fn clipped(&self) -> Option<(usize, usize)> {
+        self.clipped
     }
 
     /// The next sender that has no conversation, with everything of its that has come so far.
@@ -74,6 +98,9 @@ impl Mailbox {
     fn open(&self, way: Way) -> io::Result<Socket> {
         let socket = Transport::Udp.socket(Domain::for_address(way.peer))?;
         socket.set_reuse_address(true)?;
+        for moment in [Moment::BeforeBind, Moment::OnListener] {
+            self.settings.wait(&socket, way.peer.is_ipv6(), moment).map_err(|unset| unset.error)?;
+        }
         socket.bind(&self.source_of(way).into())?;
         socket.connect(&way.peer.into())?;
         Ok(socket)

@@ -9,7 +9,9 @@ use super::typed::{Going, Waiting};
 use super::usage;
 use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, SayArgs, WhatArgs};
 use crate::handler::command::Joined;
+use crate::net::dial::retry::LONGEST_DELAY;
 use crate::net::endpoint::{At, Endpoint, Site, UnixName};
+use crate::net::options::{Moment, Setting, Settings};
 use crate::net::resolve::Family;
 use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
@@ -30,9 +32,10 @@ pub(super) struct Asked<'a> {
     resolving: bool,
     per_datagram: bool,
     backlog: bool,
-    reuse_port: bool,
+    settings: &'a Settings,
     activated: bool,
     privileges: Option<&'a PrivilegeArgs>,
+    going: Option<&'a Going>,
 }
 
 impl<'a> Asked<'a> {
@@ -49,15 +52,16 @@ impl<'a> Asked<'a> {
             resolving: waiting.resolving.numeric || waiting.resolving.family != Family::Any,
             per_datagram: waiting.options.postal.each,
             backlog: waiting.backlog.is_some(),
-            reuse_port: waiting.options.reuse_port,
+            settings: &waiting.options.settings,
             activated: matches!(waiting.site, Site::Activated(_)),
             privileges: Some(&waiting.privileges),
+            going: None,
         }
     }
 
     pub(super) fn of_going(going: &'a Going) -> Self {
         Self {
-            transport: going.endpoint.transport,
+            transport: going.transport,
             many: None,
             what: &going.talk.what,
             letters: &going.letters,
@@ -68,9 +72,10 @@ impl<'a> Asked<'a> {
             resolving: false,
             per_datagram: false,
             backlog: false,
-            reuse_port: false,
+            settings: &going.options.settings,
             activated: false,
             privileges: None,
+            going: Some(going),
         }
     }
 
@@ -109,6 +114,19 @@ impl<'a> Asked<'a> {
         !self.transport.has_ends()
     }
 
+    /// Whether somebody goes to a peer and this is so.
+    fn goes(&self, and: impl Fn(&Going) -> bool) -> bool {
+        self.going.is_some_and(and)
+    }
+
+    fn sets(&self, one: fn(&Setting) -> bool) -> bool {
+        self.settings.iter().any(one)
+    }
+
+    fn checks(&self) -> bool {
+        self.goes(|going| going.check.asked.check)
+    }
+
     fn has_letters(&self) -> bool {
         let letters = self.letters;
         letters.lines || letters.size.is_some() || letters.datagrams.is_some() || letters.eof_datagram
@@ -127,8 +145,8 @@ type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
 const REFUSALS: &[Refusal] = &[
     (|a| a.both_families, "-4 and -6 exclude each other"),
     (
-        |a| a.activated && (a.backlog || a.reuse_port),
-        "--backlog and --reuse-port belong to whoever binds: --activated brings sockets that are bound",
+        |a| a.activated && (a.backlog || a.sets(|s| s.row().waiting == Moment::BeforeBind)),
+        "--backlog, --interface, --mark and --reuse-port belong to whoever binds: --activated brings sockets that are bound",
     ),
     (
         |a| a.activated && a.resolving && a.what.to.is_none(),
@@ -252,6 +270,55 @@ const REFUSALS: &[Refusal] = &[
     (
         |a| a.hears_everybody() && (a.ends.send_only || a.ends.acts_on_our_end() || a.what.crlf),
         "-k without a handler hears everybody and sends nothing: only --lines, --datagrams, --idle-timeout and --deadline can act",
+    ),
+    (
+        |a| a.checks() && (a.what.handlers() > 0 || a.what.pipes || a.what.crlf),
+        "--check has no conversation: no command, handler, --pipes or --crlf can act",
+    ),
+    (
+        |a| a.checks() && (a.ends.acts_on_bytes() || a.has_letters()),
+        "--check has no conversation: of the options for its end only --deadline can act",
+    ),
+    (
+        |a| a.checks() && a.sets(|s| matches!(s, Setting::FastOpen | Setting::NoDelay)),
+        "--check sends nothing: --nodelay and --fast-open cannot act",
+    ),
+    (
+        |a| a.checks() && a.sets(|s| matches!(s, Setting::KeepAlive(_))) && a.goes(|g| g.check.stable.is_none()),
+        "--keepalive is for connections that last: --check needs --stable for it",
+    ),
+    (
+        |a| !a.checks() && a.goes(|g| g.check.stable.is_some() || g.check.asked.json || g.check.payload.is_some()),
+        "--stable, --json and --payload are for --check",
+    ),
+    (
+        |a| a.is_endless() && a.goes(|g| g.check.stable.is_some()),
+        "--stable is for what stays open: datagrams have no connection",
+    ),
+    (|a| a.says.quiet && a.goes(|g| g.check.asked.json), "--quiet and --json exclude each other"),
+    (
+        |a| a.goes(|g| g.retry.retry.is_some() && g.retry.retry_for.is_some()),
+        "--retry and --retry-for exclude each other: a number of tries, or a time",
+    ),
+    (
+        |a| a.goes(|g| g.retry.retry_delay.is_some() && g.retry.retry.is_none()),
+        "--retry-delay needs --retry (--retry-for has delays of its own)",
+    ),
+    (|a| a.goes(|g| g.retry.retry_delay.is_some_and(|delay| delay > LONGEST_DELAY)), "--retry-delay is at most 10 s"),
+    (
+        |a| a.goes(|g| g.retry.retry_for == Some(Duration::ZERO)),
+        "--retry-for 0 leaves no time at all: give more, or none for one try",
+    ),
+    (
+        |a| {
+            let talks = a.is_stdio() && !a.ends.recv_only || a.what.send.is_some() || a.what.send_file.is_some();
+            a.going.is_some() && !talks && a.settings.fast_open()
+        },
+        "--fast-open puts what we say first into the SYN: it needs standard input, --send or --send-file",
+    ),
+    (
+        |a| a.sets(|s| matches!(s, Setting::Tos(_))) && a.sets(|s| matches!(s, Setting::Dscp(_))),
+        "--tos and --dscp are the same byte: give only one of them",
     ),
     (|a| a.says.quiet && a.says.verbose > 0, "--quiet and --verbose exclude each other"),
     (

@@ -22,7 +22,7 @@ const PIECE: usize = 64 * 1024;
 /// How much the peer is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Until its EOF, 1 s without a byte, or 30 s in all.
+    /// Until its EOF, 1 s without a byte or more while what we sent is not acknowledged, or 30 s in all.
     Full,
     /// Until its EOF, or all that we sent is acknowledged and what came is read; 1 s at most.
     Brief,
@@ -65,6 +65,10 @@ impl Teardown {
                 Ok(0) | Err(_) => self.over = true,
             }
             self.over |= Instant::now() >= self.longest;
+        }
+        if Instant::now() >= self.bound() && sys::unacknowledged(peer) > 0 {
+            // What is still on its way would be lost if the peer, which does not listen just now, spoke then.
+            self.silent_since = Instant::now();
         }
         let heard_enough = self.patience == Patience::Brief && sys::unacknowledged(peer) == 0;
         self.over |= heard_enough || Instant::now() >= self.bound();

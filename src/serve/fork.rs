@@ -89,9 +89,9 @@ impl<'s> Forks<'s> {
         self.lent.clear();
         self.finishing.clear();
         self.terms.roster = Roster::default();
-        let report = self.signals.renewed().ok().map(|signals| {
+        let report = self.signals.renew().ok().map(|()| {
             forked.unblock();
-            hold(peer, number, &self.terms, &signals, self.grace)
+            hold(peer, number, &self.terms, self.signals, self.grace)
         });
         if report.is_some_and(|report| report.output_gone) {
             process::raise_default(OUTPUT_GONE);
@@ -184,7 +184,7 @@ impl Dispatch for Forks<'_> {
         }
         let mut child = None;
         let forked = self.terms.roster.enrol(|| match process::fork()? {
-            Fork::Parent(parent) => Ok(parent),
+            Fork::Parent(parent) => Ok((parent, ())),
             Fork::Child(forked) => {
                 child = Some(forked);
                 Err(io::ErrorKind::Interrupted.into())
@@ -193,7 +193,7 @@ impl Dispatch for Forks<'_> {
         match (child, forked) {
             (Some(child), _) => self.converse(child, peer, number, front),
             (None, Err(e)) => Err(Box::new((peer, e))),
-            (None, Ok(forked)) => {
+            (None, Ok((forked, ()))) => {
                 let (ip, slot) = (peer.peer.ip(), peer.slot.as_ref().map(|slot| slot.index));
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.
                 drop(peer);
@@ -221,9 +221,10 @@ impl Dispatch for Forks<'_> {
     }
 
     fn bells(&self) -> Vec<BorrowedFd<'_>> {
+        // A child's end rings the server's own bell.
         let finishing = self.finishing.iter().map(|(lent, _)| lent.awaited());
         let vigil = self.vigil.as_ref().filter(|_| !self.lent.is_empty()).map(AsFd::as_fd);
-        self.signals.child().into_iter().chain(vigil).chain(finishing).collect()
+        finishing.chain(vigil).collect()
     }
 
     fn until(&self) -> Option<Instant> {

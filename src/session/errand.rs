@@ -38,7 +38,7 @@ pub(crate) struct Errand {
     /// What it gets next, and when.
     next: Option<(Instant, Signal)>,
     /// How it ended, once it is reaped: its number may be another's then.
-    ended: Option<Ended>,
+    ended: Option<anyhow::Result<Ended>>,
     pub(crate) verdict: Verdict,
 }
 
@@ -119,12 +119,14 @@ impl Errand {
         self.awaited().is_some_and(|end| !sys::ready(end, PollFlags::IN).is_empty())
     }
 
-    /// The command has ended: reaps it. None where somebody else did.
-    pub(crate) fn reap(&mut self) -> Option<Ended> {
-        if self.ended.is_none() {
-            self.ended = self.command.reap().ok();
-        }
-        self.ended
+    /// The command has ended: reaps it, and remembers how.
+    pub(crate) fn reap(&mut self) {
+        self.ended.get_or_insert_with(|| self.command.reap());
+    }
+
+    /// How the command ended, which it has. Fails, with the status of a shell, where it could not be executed at all.
+    pub(crate) fn end(self) -> anyhow::Result<Ended> {
+        self.ended.unwrap_or_else(|| self.command.reap())
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Lent {
     asked: Duration,
     state: State,
     client: Client,
-    ended: Option<Ended>,
+    ended: anyhow::Result<Ended>,
     verdict: Verdict,
 }
 
@@ -72,11 +72,12 @@ impl Lent {
             }
             Err(e) => return Err(Box::new((peer, e))),
         };
-        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+        super::say_opened(&peer, &log);
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
         let client = if terms.hangup_grace.is_some() { Client::Watched } else { Client::Unwatched };
-        Ok(Self { peer, log, started, asked, state, client, ended: None, verdict: Verdict::InOrder })
+        let unended = Failure::error(Status::Failure, "the command has not ended");
+        Ok(Self { peer, log, started, asked, state, client, ended: Err(unended), verdict: Verdict::InOrder })
     }
 
     /// The command's process, while it runs.
@@ -134,9 +135,12 @@ impl Lent {
         let unread = if let Client::Gone(_) = self.client { self.unread() } else { 0 };
         match &mut self.state {
             State::Running(errand) if ready => {
-                (self.ended, self.verdict) = (errand.reap(), errand.verdict);
+                self.verdict = errand.verdict;
                 let patience = if self.verdict == Verdict::InOrder { Patience::Full } else { Patience::Brief };
-                self.state = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
+                let finishing = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
+                if let State::Running(errand) = std::mem::replace(&mut self.state, finishing) {
+                    self.ended = errand.end();
+                }
                 self.step(true)
             }
             State::Running(errand) => {
@@ -164,7 +168,7 @@ impl Lent {
     }
 
     fn report(&self) -> Report {
-        let (how, status) = match (self.verdict, self.ended) {
+        let (how, status) = match (self.verdict, &self.ended) {
             (Verdict::TimedOut, _) => {
                 let ending = Ending::TimedOut(Bound::Deadline(self.asked));
                 if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
@@ -172,9 +176,13 @@ impl Lent {
                 }
                 (super::words(&ending), Status::TimedOut)
             }
-            (Verdict::InOrder, Some(ended)) => (command_ended(ended), status_of_command(ended)),
-            (Verdict::HungUp, Some(ended)) => {
-                (format!("the peer was gone, {}", command_ended(ended)), status_of_command(ended))
+            (Verdict::InOrder, Ok(ended)) => (command_ended(*ended), status_of_command(*ended)),
+            (Verdict::HungUp, Ok(ended)) => {
+                (format!("the peer was gone, {}", command_ended(*ended)), status_of_command(*ended))
+            }
+            (Verdict::InOrder | Verdict::HungUp, Err(e)) => {
+                self.log.say(&Event::Failure(&e.to_string()));
+                ("its command could not be run".to_owned(), Failure::status(e))
             }
             _ => ("called off".to_owned(), Status::Failure),
         };

@@ -45,6 +45,16 @@ pub fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// The index of a network interface (if_nametoindex(3)).
+pub fn interface_index(name: &str) -> io::Result<u32> {
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: the name is a string that outlives the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
+}
+
 /// Makes the last close of a socket an abort: RST instead of FIN (socket(7), `SO_LINGER` of 0).
 pub fn abort_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
@@ -107,4 +117,22 @@ pub fn tcp_bytes(socket: BorrowedFd<'_>) -> Option<(u64, u64)> {
     // The peer's FIN counts as a byte received: the states after it are TIME-WAIT, CLOSE, CLOSE-WAIT, LAST-ACK, CLOSING.
     let fin = u64::from(matches!(info[0], 6..=9 | 11));
     Some((at(SENT)?.saturating_sub(at(RESENT)?), at(RECEIVED)?.saturating_sub(fin)))
+}
+
+/// Lets data travel in the SYN of a connection that is to be opened, where the peer has given us a cookie
+/// (`TCP_FASTOPEN_CONNECT`): connect(2) then returns at once, and the SYN waits for the first data.
+pub fn fast_open_connect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_tcp(socket, libc::TCP_FASTOPEN_CONNECT, 1)
+}
+
+/// Lets a listener take data from SYNs (`TCP_FASTOPEN`), from as many connections at a time as `queue` says.
+pub fn fast_open_listener(socket: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
+    set_tcp(socket, libc::TCP_FASTOPEN, libc::c_int::try_from(queue).unwrap_or(libc::c_int::MAX))
+}
+
+fn set_tcp(socket: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(std::mem::size_of_val(&value)).unwrap_or(0);
+    // SAFETY: the option is an int, and an int that outlives the call is given.
+    let r = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), size) };
+    if r == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -135,6 +135,27 @@ fn a_count_is_kept_over_several_sockets() {
     assert!(tool.wait().expect(0).stdout.ends_with(b"\nan answer"));
 }
 
+const ASKS: &str = "
+import socket as s
+c = s.socket(fileno=0)
+print(c.getsockopt(s.IPPROTO_TCP, s.TCP_NODELAY), c.getsockopt(s.IPPROTO_IP, s.IP_TTL), c.getsockopt(s.SOL_SOCKET, s.SO_SNDBUF))
+";
+
+/// What can be set after a socket is bound is set, and what the kernel does not grant is said.
+#[test]
+fn options_act_on_their_connections() {
+    let Some(python) = external("python3") else { return };
+    let options = ["--nodelay", "--ttl", "33", "--sndbuf", "30000", "--", python.to_str().expect("UTF-8"), "-c", ASKS];
+    let line = [&["listen", "--activated"], &options[..]].concat();
+    let Some((mut tool, addr)) = started(Launch::new(), "tcp", "", &line) else { return };
+    assert_eq!(PeerStream::tcp(addr).read_to_end(), b"1 33 60000\n");
+    tool.wait().expect(0);
+    let line = ["listen", "--activated", "--echo", "--congestion", "none-such"];
+    let Some((mut tool, _)) = started(Launch::new(), "tcp", "", &line) else { return };
+    let exit = tool.wait().expect(1);
+    assert!(exit.stderr.contains("cannot set --congestion"), "{exit}");
+}
+
 /// Each sender is a conversation, as on a socket of ours.
 #[test]
 fn udp_is_served_in_every_mode() {

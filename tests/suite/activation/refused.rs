@@ -93,6 +93,8 @@ fn command_lines_without_sense() {
         "listen --activated --backlog 5",
         "listen --activated --reuse-port",
         "udp listen --activated --reuse-port",
+        "listen --activated --interface lo --echo",
+        "udp listen --activated --mark 5 --echo",
         "listen --activated -4",
         "listen --activated -6 --echo",
         "listen --activated -n",

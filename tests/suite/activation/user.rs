@@ -138,14 +138,17 @@ fn a_path_that_cannot_be_removed_is_mentioned() {
 fn commands_run_where_they_are_told_to() {
     let (here, there) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
     fs::write(here.path().join("file"), "from here").expect("write");
-    fs::write(here.path().join("script"), "#!/bin/sh\npwd -P\n").expect("write");
-    fs::set_permissions(here.path().join("script"), fs::Permissions::from_mode(0o755)).expect("chmod");
+    for (script, text) in [("script", "#!/bin/sh\npwd -P\n"), ("bare", "pwd -P\n")] {
+        fs::write(here.path().join(script), text).expect("write");
+        fs::set_permissions(here.path().join(script), fs::Permissions::from_mode(0o755)).expect("chmod");
+    }
     let there = there.path().canonicalize().expect("a path");
     let chdir = ["unix", "listen", "s", "--chdir", there.to_str().expect("UTF-8")];
     for mode in SERVERS {
         for (task, told) in [
             (&["--sh", "pwd -P"][..], format!("{}\n", there.display())),
             (&["--", "./script"], format!("{}\n", there.display())),
+            (&["--", "./bare"], format!("{}\n", there.display())),
             (&["--send-file", "file"], "from here".to_owned()),
         ] {
             let launch = Launch::new().setup(&format!("cd '{}'", here.path().display()));
@@ -240,6 +243,12 @@ fn udp_needs_its_port_again() {
     }
     assert!(exit.stderr.contains("each conversation needs this port"), "{exit}");
     exit.expect(8);
+    // The mark would have to be set on each conversation's socket.
+    let exit = Launch::new()
+        .start(env!("CARGO_BIN_EXE_fincat"), "udp listen 127.0.0.1 0 --echo -k --user nobody --mark 5".split(' '))
+        .wait()
+        .expect(1);
+    assert!(exit.stderr.contains("cannot set --mark"), "{exit}");
     let mut tool = run("--thread --per-datagram -v");
     tool.wait_line(|line| line.contains("listening on 127.0.0.1:53"));
     tool.signal(Signal::TERM);
