@@ -78,15 +78,23 @@ impl Relay<'_> {
         !self.closing.endless && (held || sys::unacknowledged(self.peer) > 0)
     }
 
+    /// Whether both ends have been exchanged: there is nothing left to hear, and nothing of ours that a close could
+    /// destroy.
+    fn is_finished(&self) -> bool {
+        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
+        let said = flows.into_iter().flatten().any(|flow| flow.reader() == Reader::Peer && flow.is_finished());
+        said && self.peers_ended.is_some()
+    }
+
     /// The conversation is over; the peer is heard out as far as its connection still stands. The first verdict stays.
     pub(super) fn end(&mut self, ending: Ending, patience: Patience) {
         if !self.is_deciding() {
             return;
         }
-        self.phase = if ending.tears_down() && !self.closing.endless {
-            Phase::Closing(ending, Teardown::begin(self.peer, patience))
-        } else {
+        self.phase = if !ending.tears_down() || self.closing.endless || self.is_finished() {
             Phase::Over(ending)
+        } else {
+            Phase::Closing(ending, Teardown::begin(self.peer, patience))
         };
     }
 }

@@ -307,6 +307,11 @@ impl<'a> Flow<'a> {
         self.sink.finish()
     }
 
+    /// Whether the sink has been told.
+    pub fn is_finished(&self) -> bool {
+        self.sink.finished
+    }
+
     /// Ends the flow where it stands; what it holds is not delivered.
     pub fn abandon(&mut self) {
         self.state = State::Done;

@@ -157,8 +157,9 @@ passages!(one_shot over streams: a_deadline, a_signal);
 
 /// `--deadline` in mid-bulk, both ways: the status says that not all was delivered.
 fn a_deadline(passage: Passage) {
-    let exit = interrupt(passage, &["--deadline", "200ms"], |_| silence(Duration::from_millis(300))).expect(5);
-    assert!(exit.stderr.contains("timed out"), "{exit}");
+    // In a one-shot `listen` it counts from the start, so there must be time for the peer to come.
+    let told = |tool: &Tool| drop(tool.wait_line(|line| line.contains("timed out")));
+    let _ = interrupt(passage, &["--deadline", "2s"], told).expect(5);
 }
 
 /// The same with SIGTERM.
