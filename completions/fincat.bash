@@ -61,7 +61,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__connect)
-            opts="-4 -6 -n -s -p -w -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --sh --pipes --echo --discard --send --send-file --to --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --help"
+            opts="-4 -6 -n -s -p -w -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,7 +147,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --numeric --reuse-port --connect-timeout --port-file --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --numeric --reuse-port --connect-timeout --port-file --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --fan-out --hub --hub-queue --lines --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -245,6 +245,10 @@ _fincat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --hub-queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ready-fd)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -271,7 +275,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__udp__subcmd__connect)
-            opts="-4 -6 -n -s -p -w -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --broadcast --ttl --sh --pipes --echo --discard --send --send-file --to --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --lines --size --datagrams --eof-datagram --help"
+            opts="-4 -6 -n -s -p -w -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --broadcast --ttl --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --lines --size --datagrams --eof-datagram --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,7 +373,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__udp__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --numeric --reuse-port --connect-timeout --port-file --broadcast --ttl --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --numeric --reuse-port --connect-timeout --port-file --broadcast --ttl --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -505,7 +509,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__unix__subcmd__connect)
-            opts="-w -c -C -N -q -v -h --type --connect-timeout --sh --pipes --echo --discard --send --send-file --to --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --lines --size --datagrams --eof-datagram --help"
+            opts="-w -c -C -N -q -v -h --type --connect-timeout --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --lines --size --datagrams --eof-datagram --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -587,7 +591,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__unix__subcmd__listen)
-            opts="-w -k -m -c -C -N -q -v -h --type --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-w -k -m -c -C -N -q -v -h --type --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --fan-out --hub --hub-queue --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -698,6 +702,10 @@ _fincat() {
                     return 0
                     ;;
                 --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hub-queue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -54,6 +54,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s q -l quit-after
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 6 -d 'IPv6 only'
@@ -66,12 +67,16 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s k -l keep-open 
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l recv-only -d 'Never read standard input'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub -d 'What one peer sends, all others get (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l lines -d 'Keep lines whole where input and output are shared'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s s -l source -d 'Come from this address' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s p -l source-port -d 'Come from this port' -r
@@ -97,6 +102,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand connect" -s n -l numeric -
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -147,6 +153,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -185,6 +192,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
@@ -227,6 +235,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
@@ -237,12 +246,15 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l recv-only -d 'Never read standard input'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub -d 'What one peer sends, all others get (--thread)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l per-datagram -d 'A fresh handler for each datagram, its output the reply'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
@@ -271,6 +283,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'

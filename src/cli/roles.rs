@@ -9,7 +9,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::groups::{
-    EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, SAYING, SayArgs, WHAT_FOR, WHERE, WhatArgs, time,
+    EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, SAYING, SayArgs, ShareArgs, WHAT_FOR, WHERE,
+    WhatArgs, time,
 };
 use crate::net::options::Group;
 use crate::net::transport::UnixType;
@@ -28,6 +29,11 @@ pub struct Listen {
     pub many: ManyArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
+    /// Keep lines whole where input and output are shared
+    #[arg(long, help_heading = WHAT_FOR, hide_short_help = true)]
+    pub lines: bool,
     #[command(flatten)]
     pub ready: ReadyArgs,
 }
@@ -112,6 +118,8 @@ pub struct UnixListen {
     pub many: ManyArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,

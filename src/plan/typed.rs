@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::usage;
-use crate::cli::groups::{LetterArgs, ManyArgs};
+use crate::cli::groups::{LetterArgs, ManyArgs, ShareArgs};
 use crate::cli::roles::{
     CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
     UnixListen,
@@ -34,6 +34,7 @@ pub(super) struct Waiting {
     pub(super) many: ManyArgs,
     pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
+    pub(super) share: ShareArgs,
     pub(super) ready_fd: Option<i32>,
     pub(super) port_file: Option<PathBuf>,
 }
@@ -54,6 +55,7 @@ impl Waiting {
         let endpoint = inet(Transport::Tcp, &typed.at.place, "fincat listen")?;
         let mut this = Self::inet(endpoint, typed.at, typed.many, typed.talk);
         this.take_backlog(typed.backlog);
+        (this.share, this.letters.lines) = (typed.share, typed.lines);
         this.ready_fd = typed.ready.ready_fd;
         Ok(this)
     }
@@ -83,7 +85,7 @@ impl Waiting {
         this.options.access = Access { mode: typed.mode, owner: None };
         this.options.postal = Postal { each: typed.per_datagram, only: false };
         (this.owner, this.users, this.groups) = (typed.owner, typed.allow_uid, typed.allow_gid);
-        (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
+        (this.letters, this.share, this.ready_fd) = (typed.letters, typed.share, typed.ready.ready_fd);
         this.within = typed.connect_timeout;
         Ok(this)
     }
@@ -110,6 +112,7 @@ impl Waiting {
             many,
             talk,
             letters: LetterArgs::default(),
+            share: ShareArgs::default(),
             ready_fd: None,
             port_file: None,
         }
