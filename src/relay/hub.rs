@@ -65,7 +65,8 @@ impl Hub {
     /// The ends that standard output and standard input are wired to; to be asked for once.
     pub fn house(&self, log: &Log) -> (Outlet, Inlet) {
         let bell = Arc::clone(&self.0.house_bell);
-        (Outlet::new(self.clone(), HOUSE, bell, log), Inlet::new(self.clone(), HOUSE, log))
+        // What one peer said is not to be written together with what another one did.
+        (Outlet::new(self.clone(), HOUSE, bell, log).apart(), Inlet::new(self.clone(), HOUSE, log))
     }
 
     /// Somebody has been admitted who will join, or give up.

@@ -26,11 +26,20 @@ pub struct Outlet {
     at: usize,
     /// Nothing comes after what is in hand.
     resting: bool,
+    /// A read never brings more than one chunk.
+    apart: bool,
 }
 
 impl Outlet {
     pub(super) fn new(hub: Hub, number: u64, bell: Arc<Bell>, log: &Log) -> Self {
-        Self { hub, number, bell, log: log.clone(), hand: VecDeque::new(), at: 0, resting: false }
+        let (hand, at, resting, apart) = (VecDeque::new(), 0, false, false);
+        Self { hub, number, bell, log: log.clone(), hand, at, resting, apart }
+    }
+
+    /// The same outlet, whose chunks are read one by one.
+    pub(super) fn apart(mut self) -> Self {
+        self.apart = true;
+        self
     }
 
     /// Appends what there is, up to the buffer's spare capacity. 0 is the end; `WouldBlock` where nothing is there yet.
@@ -53,6 +62,9 @@ impl Outlet {
             if self.at == chunk.len() {
                 self.hand.pop_front();
                 self.at = 0;
+                if self.apart {
+                    break;
+                }
             }
         }
         Ok(room - left)

@@ -76,7 +76,7 @@ pub fn keep_house(terms: &Terms, stop: BorrowedFd<'_>, kill: BorrowedFd<'_>) -> 
             }
         }
     };
-    if let Some(hub) = share.opened() {
+    if let Some(hub) = share.opened().filter(|_| report.output_gone) {
         // Whoever still speaks to it learns of it.
         hub.lose_output();
     }
