@@ -11,7 +11,7 @@ use crate::relay::closing::{Closing, Input};
 use crate::relay::end::{Sink, Source};
 use crate::relay::flow::Flow;
 use crate::relay::framing::Framing;
-use crate::relay::house::House;
+use crate::relay::hub::house::House;
 use crate::relay::hub::{Hub, Sharing};
 use crate::sys::{self, Kind};
 use crate::trace::{Event, Log, reason};
@@ -39,7 +39,8 @@ impl Share {
     /// Opens the hub.
     pub(super) fn prepare(&mut self) -> Result<()> {
         let failed = |e| Failure::error(Status::Failure, format!("cannot share standard input: {}", reason(&e)));
-        let hub = Hub::open(self.sharing, self.lines, self.speaks()).map_err(failed)?;
+        let file = sys::kind(sys::stdout()).is_ok_and(|kind| kind == Kind::File);
+        let hub = Hub::open(self.sharing, self.lines, self.speaks(), file).map_err(failed)?;
         self.hub = Some(hub);
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Standard input and output shared among peers: who hears whom, what waits for each, and who has to wait. It reads
 //! and writes no descriptor: the bytes come and go by the flows of those who take part.
 //!
+//! In reading order: `ear` (what waits for one), `company` (who hears whom), this file (the same for many threads), `seat`
+//! (the ends of flows), `house` (standard input and output).
+//!
 //! Those who take part are the *house*, which is standard input and output, and the peers. Each has an ear, a queue of
 //! what is on its way to it, and a voice. How a byte moves:
 //!
@@ -21,14 +24,20 @@
 //! * Whoever will not hear what it is sent (its conversation is being closed) gives up its ear first: nobody waits for
 //!   it, and nothing is kept for it.
 
+mod company;
+mod ear;
+pub mod house;
+pub mod seat;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use super::company::Sharing;
-use super::company::{Chunk, Company, Ear, HOUSE, Heard, Taken};
-use super::seat::{Inlet, Outlet};
+pub use self::company::Sharing;
+use self::company::{Company, HOUSE, Heard, Taken};
+use self::ear::{Chunk, Ear};
+use self::seat::{Inlet, Outlet};
 use crate::sys::bell::{Bell, Turnstile};
 use crate::trace::{Event, Log};
 
@@ -52,9 +61,10 @@ struct Hall {
 
 impl Hub {
     /// A hub to which nobody has come yet; `speaks` says whether standard input is read. With `lines`, what stays
-    /// together is whole lines.
-    pub fn open(sharing: Sharing, lines: bool, speaks: bool) -> io::Result<Self> {
-        let house = Ear::new("standard output")?;
+    /// together is whole lines. With `patience`, who speaks waits for standard output even in a hub: it is a file, which
+    /// takes everything in time.
+    pub fn open(sharing: Sharing, lines: bool, speaks: bool, patience: bool) -> io::Result<Self> {
+        let house = Ear::new("standard output", sharing.limit(patience))?;
         let house_bell = Arc::clone(&house.bell);
         let company = Mutex::new(Company::new(sharing, house, speaks));
         let (to_peers, to_house) = (Turnstile::new(false)?, Turnstile::new(true)?);
@@ -87,7 +97,7 @@ impl Hub {
     /// A peer that was expected comes, to hear and to be heard. It leaves as its ends are dropped. Fails for want of a
     /// descriptor.
     pub fn join(&self, name: &str, log: &Log) -> io::Result<(Outlet, Inlet)> {
-        let ear = Ear::new(name)?;
+        let ear = Ear::new(name, self.0.sharing.limit(false))?;
         let bell = Arc::clone(&ear.bell);
         let number = {
             let mut company = self.lock();
@@ -108,38 +118,38 @@ impl Hub {
     }
 
     /// Whether all speak to all, so that standard input is one voice of many.
-    pub(super) fn is_mutual(&self) -> bool {
+    fn is_mutual(&self) -> bool {
         self.0.sharing != Sharing::FanOut
     }
 
     /// Whether chunks are whole lines.
-    pub(super) fn keeps_lines(&self) -> bool {
+    fn keeps_lines(&self) -> bool {
         self.0.lines
     }
 
     /// Whether a line that this speaker did not finish needs a newline, because others speak after it.
-    pub(super) fn ends_lines(&self, speaker: u64) -> bool {
+    fn ends_lines(&self, speaker: u64) -> bool {
         speaker != HOUSE || self.is_mutual()
     }
 
     /// Whether what standard input says would be heard now.
-    pub(super) fn hears_the_house(&self) -> bool {
+    fn hears_the_house(&self) -> bool {
         self.lock().has_room(HOUSE)
     }
 
     /// Readiness to write is room for what standard input says.
-    pub(super) fn house_entry(&self) -> BorrowedFd<'_> {
+    fn house_entry(&self) -> BorrowedFd<'_> {
         self.0.to_peers.as_fd()
     }
 
     /// The same for whoever speaks; an error says that standard output is gone.
-    pub(super) fn entry(&self, speaker: u64) -> BorrowedFd<'_> {
+    fn entry(&self, speaker: u64) -> BorrowedFd<'_> {
         if speaker == HOUSE { self.house_entry() } else { self.0.to_house.as_fd() }
     }
 
     /// Hands a chunk to all who hear the speaker. `WouldBlock` where it has to wait, `BrokenPipe` where standard
     /// output is gone.
-    pub(super) fn hand_out(&self, speaker: u64, chunk: &Chunk, log: &Log) -> io::Result<()> {
+    fn hand_out(&self, speaker: u64, chunk: &Chunk, log: &Log) -> io::Result<()> {
         if speaker != HOUSE && self.0.output_gone.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -157,7 +167,7 @@ impl Hub {
     }
 
     /// What waits for a listener, about as many bytes as it has room for.
-    pub(super) fn take(&self, listener: u64, room: usize) -> Taken {
+    fn take(&self, listener: u64, room: usize) -> Taken {
         let mut company = self.lock();
         let taken = company.take(listener, room);
         self.let_pass(&company);
@@ -165,12 +175,12 @@ impl Hub {
     }
 
     /// A listener leaves, with what waits for it.
-    pub(super) fn leave(&self, listener: u64) -> Option<Ear> {
+    fn leave(&self, listener: u64) -> Option<Ear> {
         self.change(|company| company.leave(listener))
     }
 
     /// A speaker has finished, with these last words perhaps, which do not wait.
-    pub(super) fn fall_silent(&self, speaker: u64, words: Option<&Chunk>, log: &Log) {
+    fn fall_silent(&self, speaker: u64, words: Option<&Chunk>, log: &Log) {
         let heard = self.change(|company| company.fall_silent(speaker, words));
         awaken(&heard, log);
     }

@@ -3,20 +3,16 @@
 //!
 //! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the policy), `clock` (its times),
 //! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
-//! `outcome` (what became of it). And where many conversations share one input and output: `hub`, `company`,
-//! `seat`, `house`.
+//! `outcome` (what became of it). And where many conversations share one input and output: `hub`.
 
 pub mod clock;
 pub mod closing;
-mod company;
 pub mod end;
 mod failing;
 pub mod flow;
 pub mod framing;
-pub mod house;
 pub mod hub;
 pub mod outcome;
-pub mod seat;
 pub mod sink;
 pub mod source;
 pub mod teardown;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use super::end::Handle;
-use super::seat::Inlet;
+use super::hub::seat::Inlet;
 use crate::sys::{self, Manner, mail, passage};
 
 /// Datagrams that the kernel cuts at once at most, and their bytes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::end::Handle;
-use super::seat::Outlet;
+use super::hub::seat::Outlet;
 use crate::sys::{self, Manner};
 
 /// Where a flow's bytes come from.

@@ -7,8 +7,8 @@ use super::{Report, Terms};
 use crate::exit::{Failure, Status};
 use crate::handler::Task;
 use crate::handler::share::Share;
-use crate::relay::house::Parting;
 use crate::relay::hub::Hub;
+use crate::relay::hub::house::Parting;
 use crate::sys::{self, PollFlags, Signal};
 use crate::trace::{Event, reason};
 

@@ -23,7 +23,9 @@ fn joined_by_line(case: Case, tool: &Tool, count: usize) -> Vec<PeerStream> {
         let peer = case.meet(tool);
         peer.write("*\n");
         tool.wait_stdout(2 * number);
-        peers.iter().for_each(|other| assert_eq!(other.read(2), b"*\n"));
+        for other in &peers {
+            assert_eq!(other.read(2), b"*\n");
+        }
         peers.push(peer);
     }
     peers
@@ -40,7 +42,9 @@ fn joined(case: Case, tool: &Tool, count: usize, heard: &mut usize, mutual: bool
         *heard += 1;
         tool.wait_stdout(*heard);
         if mutual {
-            peers.iter().for_each(|other| assert_eq!(other.read(1), b"*"));
+            for other in &peers {
+                assert_eq!(other.read(1), b"*");
+            }
         }
         peers.push(peer);
     }

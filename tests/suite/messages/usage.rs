@@ -154,6 +154,20 @@ fn options_that_cannot_act() {
         "listen 0 --echo --recv-only",
         "listen 0 --quiet -v",
         "listen 0 -4 -6",
+        "connect 127.0.0.1 9 --pipes",
+        "connect 127.0.0.1 9 --echo --discard",
+        "connect 127.0.0.1 9 --recv-only --on-eof reset",
+        "connect 127.0.0.1 9 --send-only --recv-only",
+        "connect 127.0.0.1 9 -C --echo",
+    ] {
+        refused(line.split(' '));
+    }
+}
+
+/// Sharing standard input is for streams, threads and nothing else.
+#[test]
+fn what_cannot_be_shared() {
+    for line in [
         "listen 0 --fan-out",
         "listen 0 --hub",
         "listen 0 --hub -k",
@@ -184,11 +198,6 @@ fn options_that_cannot_act() {
         "unix listen @x --type dgram --thread --fan-out",
         "unix listen @x --thread --fan-out --on-eof reset",
         "unix listen @x --thread --hub --size 10",
-        "connect 127.0.0.1 9 --pipes",
-        "connect 127.0.0.1 9 --echo --discard",
-        "connect 127.0.0.1 9 --recv-only --on-eof reset",
-        "connect 127.0.0.1 9 --send-only --recv-only",
-        "connect 127.0.0.1 9 -C --echo",
     ] {
         refused(line.split(' '));
     }

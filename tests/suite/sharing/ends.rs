@@ -97,8 +97,12 @@ fn in_a_hub_the_end_of_input_ends_nothing(case: Case) {
     let peers = joined(case, &tool, 2, &mut heard, true);
     tool.write("last words");
     tool.close_stdin();
-    peers.iter().for_each(|peer| assert_eq!(peer.read(10), b"last words"));
-    peers.iter().for_each(|peer| peer.hears_nothing_for(Duration::from_millis(100)));
+    for peer in &peers {
+        assert_eq!(peer.read(10), b"last words");
+    }
+    for peer in &peers {
+        peer.hears_nothing_for(Duration::from_millis(100));
+    }
     peers[0].write("go on");
     assert_eq!(peers[1].read(5), b"go on");
     assert!(tool.wait_stdout(heard + 5).ends_with(b"go on"));
@@ -116,9 +120,13 @@ fn a_fin_ends_what_its_peer_says(case: Case) {
     peers[1].write("said");
     assert_eq!(peers[0].read(4), b"said");
     hub.write("typed");
-    peers.iter().for_each(|peer| assert_eq!(peer.read(5), b"typed"));
+    for peer in &peers {
+        assert_eq!(peer.read(5), b"typed");
+    }
     fan.write("sent");
-    listeners.iter().for_each(|peer| assert_eq!(peer.read(4), b"sent"));
+    for peer in &listeners {
+        assert_eq!(peer.read(4), b"sent");
+    }
     assert_eq!((hub.stderr(), fan.stderr()), (String::new(), String::new()));
 }
 
@@ -230,7 +238,9 @@ fn a_hub_that_nobody_uses_stops_at_once(case: Case) {
     peers[1].shutdown();
     peers.iter().for_each(PeerStream::settle);
     tool.signal(Signal::TERM);
-    peers.iter().for_each(|peer| assert_eq!(peer.read_to_end(), b""));
+    for peer in &peers {
+        assert_eq!(peer.read_to_end(), b"");
+    }
     tool.wait_within(SOON).expect_signal(Signal::TERM);
 }
 

@@ -125,7 +125,7 @@ fn output_that_nobody_reads_holds_up_those_who_speak(case: Case) {
     let mut tool = case.serve(Tool::with(Stdin::Pipe).stdout(Stdout::Held), &["--fan-out", "--count", "4"]);
     let mut output = tool.take_stdout();
     let peers: Vec<_> = (0..4).map(|_| case.meet(&tool)).collect();
-    let own = |number: u8| pattern(4 << 20, number.into()).into_iter().map(move |byte| byte >> 2 | number << 6);
+    let own = |number: u8| pattern(2 << 20, number.into()).into_iter().map(move |byte| byte >> 2 | number << 6);
     let sending: Vec<_> = (0..).zip(&peers).map(|(number, peer)| peer.send(own(number).collect())).collect();
     let first = output.read(1);
     thread::sleep(Duration::from_millis(300));
@@ -150,7 +150,9 @@ fn at_the_limit_the_next_one_waits(case: Case) {
     let third = case.meet(&tool);
     third.write("*");
     tool.write("early");
-    peers.iter().for_each(|peer| assert_eq!(peer.read(5), b"early"));
+    for peer in &peers {
+        assert_eq!(peer.read(5), b"early");
+    }
     third.hears_nothing_for(Duration::from_millis(200));
     peers.remove(0).reset();
     tool.wait_stdout(heard + 1);
@@ -167,10 +169,14 @@ fn what_they_say_can_be_dropped(case: Case) {
         sent.done().expect("everything is taken");
     }
     tool.write("heard");
-    peers.iter().for_each(|peer| assert_eq!(peer.read(5), b"heard"));
+    for peer in &peers {
+        assert_eq!(peer.read(5), b"heard");
+    }
     tool.close_stdin();
     // All that was sent is acknowledged: that is the end, though they have not finished.
-    peers.iter().for_each(|peer| assert_eq!(peer.hear_out(), (Vec::new(), Ending::Fin)));
+    for peer in &peers {
+        assert_eq!(peer.hear_out(), (Vec::new(), Ending::Fin));
+    }
     drop(peers);
     assert_eq!(tool.wait().expect(0).stdout, b"");
 }

@@ -21,7 +21,8 @@ matrix!(threads over streams:
 
 /// The lines of a peer, of all lengths, in pieces that are cut anywhere.
 fn lines_of(number: usize) -> String {
-    (0..200).map(|line| format!("{number}:{line}:{}\n", "x".repeat(line * 37 % 3000))).collect()
+    let line = |line: usize| format!("{number}:{line}:{}\n", "x".repeat(line * 37 % 3000));
+    (0..200).map(line).collect::<Vec<_>>().concat()
 }
 
 fn say_in_pieces(peer: &PeerStream, text: &str) {

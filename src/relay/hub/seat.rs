@@ -6,8 +6,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use super::company::{Chunk, Taken};
-use super::hub::Hub;
+use super::Hub;
+use super::company::Taken;
+use super::ear::Chunk;
 use crate::sys::bell::Bell;
 use crate::trace::{Event, Log};
 
@@ -43,7 +44,7 @@ impl Outlet {
     }
 
     /// Appends what there is, up to the buffer's spare capacity. 0 is the end; `WouldBlock` where nothing is there yet.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    pub(in crate::relay) fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let room = buffer.capacity() - buffer.len();
         if self.hand.is_empty() && !self.resting {
             match self.hub.take(self.number, room) {
@@ -71,7 +72,7 @@ impl Outlet {
     }
 
     /// From now on there is only what waits already; nobody waits for this listener any more.
-    pub(super) fn rest(&mut self) {
+    pub(in crate::relay) fn rest(&mut self) {
         if std::mem::replace(&mut self.resting, true) {
             return;
         }
@@ -83,7 +84,7 @@ impl Outlet {
     }
 
     /// What poll(2) must watch before the next read; None where none is needed.
-    pub(super) fn awaited(&self) -> Option<BorrowedFd<'_>> {
+    pub(in crate::relay) fn awaited(&self) -> Option<BorrowedFd<'_>> {
         (!self.resting && self.hand.is_empty()).then(|| self.bell.as_fd())
     }
 }
@@ -111,7 +112,7 @@ impl Inlet {
 
     /// Hands on all of `bytes`, or what of them are whole lines, and keeps the rest. `WouldBlock` where the speaker has
     /// to wait; then nothing has been taken.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(in crate::relay) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.hub.keeps_lines() {
             self.hub.hand_out(self.number, &bytes.into(), &self.log)?;
             return Ok(bytes.len());
@@ -131,7 +132,7 @@ impl Inlet {
     }
 
     /// The speaker has finished. A line that it has not finished is one all the same.
-    pub(super) fn finish(&mut self) {
+    pub(in crate::relay) fn finish(&mut self) {
         let mut rest = std::mem::take(&mut self.rest);
         if !rest.is_empty() && self.hub.ends_lines(self.number) {
             rest.push(b'\n');
@@ -141,7 +142,7 @@ impl Inlet {
     }
 
     /// Readiness to write is room for what is said; an error says that nobody hears it.
-    pub(super) fn entry(&self) -> BorrowedFd<'_> {
+    pub(in crate::relay) fn entry(&self) -> BorrowedFd<'_> {
         self.hub.entry(self.number)
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::flow::{Fault, Flow, State};
-use super::hub::Hub;
+use super::Hub;
+use crate::relay::flow::{Fault, Flow, State};
 use crate::sys::{self, PollFd, PollFlags};
 
 /// Between two looks at a terminal that is not ours to read just now.

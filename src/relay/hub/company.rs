@@ -2,22 +2,16 @@
 //! locks nothing and wakes nobody.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
 use std::sync::Arc;
 
+use super::ear::{Chunk, Ear, Limit};
 use crate::sys::bell::Bell;
 
 /// Under `--fan-out`, bytes that wait for a listener before the speaker waits.
 const WINDOW: usize = 256 * 1024;
 
-/// What the smallest chunk counts for: its place in a queue costs something too.
-const LEAST: usize = 64;
-
 /// The number of the house.
 pub(super) const HOUSE: u64 = 0;
-
-/// Bytes that stay together, shared by all queues they are in.
-pub(super) type Chunk = Arc<[u8]>;
 
 /// How standard input is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +33,11 @@ impl Sharing {
         }
     }
 
-    /// Bytes after which a queue is full.
-    fn bound(self) -> usize {
+    /// What happens to what is not heard. With `patience`, who speaks waits in any case.
+    pub(super) fn limit(self, patience: bool) -> Limit {
         match self {
-            Sharing::FanOut => WINDOW,
-            Sharing::Hub { queue } => queue,
+            Sharing::Hub { queue } if !patience => Limit::Lose(queue),
+            Sharing::Hub { .. } | Sharing::FanOut => Limit::Wait(WINDOW),
         }
     }
 }
@@ -67,20 +61,6 @@ pub(super) struct Company {
     unheard: Option<Chunk>,
 }
 
-/// What waits for one who listens.
-#[derive(Debug)]
-pub(super) struct Ear {
-    /// Whose it is, for messages.
-    pub(super) name: Arc<str>,
-    /// Rings when something comes.
-    pub(super) bell: Arc<Bell>,
-    /// What has come.
-    pub(super) queue: VecDeque<Chunk>,
-    /// Bytes that came when there was no room for them.
-    pub(super) lost: u64,
-    bytes: usize,
-}
-
 /// What there is for a listener.
 #[derive(Debug)]
 pub(super) enum Taken {
@@ -99,46 +79,6 @@ pub(super) struct Heard {
     pub(super) awakened: Vec<Arc<Bell>>,
     /// The names of those who begin to lose.
     pub(super) behind: Vec<Arc<str>>,
-}
-
-fn weight(chunk: &Chunk) -> usize {
-    chunk.len().max(LEAST)
-}
-
-impl Ear {
-    pub(super) fn new(name: &str) -> io::Result<Self> {
-        let bell = Arc::new(Bell::new()?);
-        Ok(Self { name: name.into(), bell, queue: VecDeque::new(), lost: 0, bytes: 0 })
-    }
-
-    fn is_full(&self, sharing: Sharing) -> bool {
-        self.bytes >= sharing.bound()
-    }
-
-    /// Takes a chunk, unless it is one too many for a hub.
-    fn take(&mut self, chunk: &Chunk, sharing: Sharing) -> bool {
-        let fits = self.queue.is_empty() || self.bytes + weight(chunk) <= sharing.bound();
-        let takes = sharing == Sharing::FanOut || fits;
-        if takes {
-            self.bytes += weight(chunk);
-            self.queue.push_back(Arc::clone(chunk));
-        } else {
-            self.lost += chunk.len() as u64;
-        }
-        takes
-    }
-
-    /// Gives what has come, about as many bytes as there is room for; at least one chunk.
-    fn give(&mut self, room: usize) -> VecDeque<Chunk> {
-        let (mut chunks, mut bytes) = (VecDeque::new(), 0);
-        while bytes < room {
-            let Some(chunk) = self.queue.pop_front() else { break };
-            bytes += chunk.len();
-            self.bytes -= weight(&chunk);
-            chunks.push_back(chunk);
-        }
-        chunks
-    }
 }
 
 impl Company {
@@ -161,11 +101,9 @@ impl Company {
 
     /// Whether what a speaker says can be handed out now.
     pub(super) fn has_room(&self, speaker: u64) -> bool {
-        match (self.sharing, speaker) {
-            (_, HOUSE) if self.peers() == 0 => false,
-            (Sharing::Hub { .. }, _) => true,
-            (Sharing::FanOut, HOUSE) => self.full == 0,
-            (Sharing::FanOut, _) => self.ears.get(&HOUSE).is_none_or(|house| !house.is_full(self.sharing)),
+        match speaker {
+            HOUSE => self.peers() > 0 && self.full == 0,
+            _ => self.ears.get(&HOUSE).is_none_or(|house| !house.is_full()),
         }
     }
 
@@ -211,9 +149,9 @@ impl Company {
         self.next += 1;
         self.give_up();
         if let Some(words) = self.unheard.take() {
-            ear.take(&words, self.sharing);
+            ear.take(&words);
         }
-        self.full += usize::from(self.sharing == Sharing::FanOut && ear.is_full(self.sharing));
+        self.full += usize::from(ear.is_full());
         self.ears.insert(number, ear);
         self.speakers.insert(number);
         number
@@ -227,31 +165,26 @@ impl Company {
     /// Hands a chunk to all who hear the speaker, room or not.
     pub(super) fn hand_out(&mut self, speaker: u64, chunk: &Chunk) -> Heard {
         let (sharing, mut heard, mut filled) = (self.sharing, Heard::default(), 0);
-        for (_, ear) in self.ears.iter_mut().filter(|(listener, _)| sharing.hears(**listener, speaker)) {
-            let (was_empty, was_full, had_lost) = (ear.queue.is_empty(), ear.is_full(sharing), ear.lost > 0);
-            match ear.take(chunk, sharing) {
+        for (listener, ear) in self.ears.iter_mut().filter(|(listener, _)| sharing.hears(**listener, speaker)) {
+            let (was_empty, was_full, had_lost) = (ear.queue.is_empty(), ear.is_full(), ear.lost > 0);
+            match ear.take(chunk) {
                 true if was_empty => heard.awakened.push(Arc::clone(&ear.bell)),
                 false if !had_lost => heard.behind.push(Arc::clone(&ear.name)),
                 _ => {}
             }
-            filled += usize::from(!was_full && ear.is_full(sharing));
+            filled += usize::from(*listener != HOUSE && !was_full && ear.is_full());
         }
-        if sharing == Sharing::FanOut && speaker == HOUSE {
-            self.full += filled;
-        }
+        self.full += filled;
         heard
     }
 
     /// What waits for a listener, about as many bytes as it has room for. Where nothing is left, its bell is silent
     /// from now on.
     pub(super) fn take(&mut self, listener: u64, room: usize) -> Taken {
-        let sharing = self.sharing;
         let Some(ear) = self.ears.get_mut(&listener) else { return Taken::End };
-        let was_full = ear.is_full(sharing);
+        let was_full = ear.is_full();
         let chunks = ear.give(room);
-        if was_full && !ear.is_full(sharing) && sharing == Sharing::FanOut && listener != HOUSE {
-            self.full -= 1;
-        }
+        self.full -= usize::from(listener != HOUSE && was_full && !ear.is_full());
         if !self.has_news(listener) {
             self.ears[&listener].bell.silence();
         }
@@ -265,7 +198,7 @@ impl Company {
     /// A listener leaves. The house never does.
     pub(super) fn leave(&mut self, listener: u64) -> Option<Ear> {
         let ear = if listener == HOUSE { None } else { self.ears.remove(&listener) }?;
-        self.full -= usize::from(self.sharing == Sharing::FanOut && ear.is_full(self.sharing));
+        self.full -= usize::from(ear.is_full());
         Some(ear)
     }
 
@@ -290,12 +223,16 @@ mod tests {
 
     const HUB: Sharing = Sharing::Hub { queue: 1000 };
 
+    fn ear(sharing: Sharing) -> Ear {
+        Ear::new("somebody", sharing.limit(false)).unwrap()
+    }
+
     /// A house that speaks, and two peers: 1 and 2.
     fn company(sharing: Sharing) -> Company {
-        let mut company = Company::new(sharing, Ear::new("house").unwrap(), true);
+        let mut company = Company::new(sharing, ear(sharing), true);
         for _ in 0..2 {
             company.expect();
-            company.join(Ear::new("peer").unwrap());
+            company.join(ear(sharing));
         }
         company
     }
@@ -362,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_waits_for_a_file() {
+        let mut company = Company::new(HUB, Ear::new("file", HUB.limit(true)).unwrap(), true);
+        let peer = company.join(ear(HUB));
+        say(&mut company, peer, &"x".repeat(WINDOW));
+        assert!(!company.has_room(peer) && company.has_room(HOUSE));
+        assert_eq!(heard(&mut company, HOUSE).len(), WINDOW);
+        assert!(company.has_room(peer));
+    }
+
+    #[test]
     fn an_end_is_the_end_of_all_who_may_speak() {
         let mut fan = company(Sharing::FanOut);
         say(&mut fan, HOUSE, "last");
@@ -386,9 +333,10 @@ mod tests {
 
     #[test]
     fn last_words_wait_for_the_next_peer() {
-        let mut company = Company::new(Sharing::FanOut, Ear::new("house").unwrap(), true);
+        let sharing = Sharing::FanOut;
+        let mut company = Company::new(sharing, ear(sharing), true);
         company.fall_silent(HOUSE, Some(&b"words".as_slice().into()));
-        let number = company.join(Ear::new("peer").unwrap());
+        let number = company.join(ear(sharing));
         assert_eq!([heard(&mut company, number), heard(&mut company, number)], ["words", "END"]);
     }
 }
