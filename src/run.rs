@@ -21,13 +21,14 @@ use crate::plan::{self, Conversation, ListenPlan, Plan};
 use crate::relay::Deadline;
 use crate::serve::admission::Admission;
 use crate::serve::fork::Forks;
+use crate::serve::hosted::Hosted;
 use crate::serve::ready::Readiness;
 use crate::serve::signals::{Hearing, Signals};
 use crate::serve::single::Single;
 use crate::serve::stopping::Stopping;
 use crate::serve::thread::Threads;
 use crate::serve::{self, Duty, Front, Keep, Mode, Server};
-use crate::session::Terms;
+use crate::session::{Terms, host};
 use crate::sys::{self, Manner, process};
 use crate::trace::{self, Event, Level, Log, reason, span};
 
@@ -36,6 +37,9 @@ const COMMAND_GRACE: Duration = Duration::from_secs(1);
 
 /// Descriptors that are left free for what a moment needs: a listener's, a name's, a message's.
 const SPARE: u64 = 2;
+
+/// Those of a host: its bells, and standard input and output opened anew.
+const HOST: u64 = 4;
 
 /// Carries out a command line, the program's name first, and tells how the process is to end.
 pub fn run(line: &[OsString]) -> Status {
@@ -229,8 +233,13 @@ fn serve_many(
         }
         Mode::Thread => {
             let (needed, raise) = (terms.task.descriptors(), !terms.task.runs_a_command());
-            let mut threads = Threads::new(Arc::new(terms), signals.kill()?)?;
+            let terms = Arc::new(terms);
+            let mut threads = Threads::new(Arc::clone(&terms), signals.kill()?)?;
             // Commands would inherit a raised limit, so it is raised for the others only.
+            if host::is_needed(&terms) {
+                server.fit(needed, SPARE + HOST, raise)?;
+                return Hosted::start(threads, terms, signals)?.serve(server);
+            }
             server.fit(needed, SPARE, raise)?;
             server.make_room()?;
             server.run(&mut threads)

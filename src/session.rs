@@ -2,6 +2,7 @@
 //! others there are; who may call it off rings a bell.
 
 pub(crate) mod errand;
+pub mod host;
 pub mod lent;
 
 use std::cell::OnceCell;
@@ -137,6 +138,7 @@ pub fn converse(
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
+            host::give_up(terms);
             log.say(&Event::Failure(&e.to_string()));
             Report::of(Failure::status(&e))
         }

@@ -2,6 +2,7 @@
 //! It holds no policy: what a call means for a conversation is decided by those who make it.
 #![allow(unsafe_code)]
 
+pub mod bell;
 pub mod board;
 pub mod entry;
 pub mod mail;

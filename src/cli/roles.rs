@@ -9,8 +9,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::groups::{
-    CheckArgs, EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, RetryArgs, SAYING, SayArgs, SocketArgs,
-    TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
+    CheckArgs, EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, RetryArgs, SAYING, SayArgs, ShareArgs,
+    SocketArgs, TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
 };
 use crate::net::casting::Group;
 use crate::net::transport::UnixType;
@@ -31,6 +31,11 @@ pub struct Listen {
     pub many: ManyArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
+    /// Keep lines whole where input and output are shared
+    #[arg(long, help_heading = WHAT_FOR, hide_short_help = true)]
+    pub lines: bool,
     #[command(flatten)]
     pub ready: ReadyArgs,
 }
@@ -129,6 +134,8 @@ pub struct UnixListen {
     pub many: ManyArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,
