@@ -207,7 +207,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --fan-out --hub --hub-queue --lines --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -354,6 +354,10 @@ _fincat() {
                     return 0
                     ;;
                 --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hub-queue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -787,7 +791,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__unix__subcmd__listen)
-            opts="-w -k -m -c -C -N -q -v -h --type --activated --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-w -k -m -c -C -N -q -v -h --type --activated --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --fan-out --hub --hub-queue --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -906,6 +910,10 @@ _fincat() {
                     return 0
                     ;;
                 --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hub-queue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -67,6 +67,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s q -l quit-after
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 4 -d 'IPv4 only'
@@ -89,6 +90,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send-only -d 'D
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l recv-only -d 'Never read standard input'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub -d 'What one peer sends, all others get (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l lines -d 'Keep lines whole where input and output are shared'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s s -l source -d 'Come from this address' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s p -l source-port -d 'Come from this port' -r
@@ -289,6 +293,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
@@ -307,6 +312,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l recv-only -d 'Never read standard input'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub -d 'What one peer sends, all others get (--thread)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l per-datagram -d 'A fresh handler for each datagram, its output the reply'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'

@@ -16,13 +16,14 @@ use anyhow::Result;
 use self::nonsense::Asked;
 use self::typed::{Going, Waiting};
 use crate::check::{Checks, Peers};
-use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, ShareArgs, WhatArgs};
 use crate::cli::roles::TalkArgs;
 use crate::cli::{self, Udp, Unix};
 use crate::exit::{Failure, Status};
 use crate::handler::builtin::{self, Payload};
 use crate::handler::command::{Command, Joined};
 use crate::handler::forward::Forward;
+use crate::handler::share::Share;
 use crate::handler::stdio::{Output, Speaking, Stdio};
 use crate::handler::{Letters, Task};
 use crate::net::dial::retry::Retry;
@@ -31,6 +32,7 @@ use crate::net::options::{Dialing, Listening};
 use crate::net::resolve::{Family, Resolving};
 use crate::net::transport::Transport;
 use crate::relay::closing::Closing;
+use crate::relay::hub::Sharing;
 use crate::serve::admission::Rules;
 use crate::serve::{Keep, Mode};
 use crate::trace::Level;
@@ -40,6 +42,9 @@ const MOST: usize = 512;
 
 /// How long a stopping server lets conversations finish, where nobody says.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes that a hub keeps for a peer that does not read, where nobody says.
+const QUEUE: usize = 1024 * 1024;
 
 /// Silence after which a conversation without ends is over, where nobody says: in a server,
 const IDLE: Duration = Duration::from_secs(60);
@@ -162,13 +167,16 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     let transport = waiting.site.transport();
     // To a forwarder it is the way on that must not take too long.
     let first_within = waiting.within.filter(|_| waiting.talk.what.to.is_none());
-    let Waiting { site, resolving, mut options, owner, within, many, talk, letters, privileges, .. } = waiting;
+    let Waiting { site, resolving, mut options, owner, within, many, talk, letters, privileges, share, .. } = waiting;
+    let sharing = share.sharing();
     let hearing = match (keep, mode) {
+        // One writes for all.
+        _ if sharing.is_some() => Output::Staying,
         (Keep::One, _) => Output::Closing,
         (_, Mode::Single) => Output::Staying,
         (_, Mode::Thread | Mode::Fork) => Output::Shared,
     };
-    let role = Role { transport, listens: true, keep, hearing, resolving, within };
+    let role = Role { transport, listens: true, keep, hearing, sharing, resolving, within };
     let mut conversation = converse(talk, letters, role)?;
     if hears_everybody {
         conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
@@ -177,8 +185,8 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         let count = conversation.letters.datagrams;
         conversation.letters.in_all = count.map(|count| Arc::new(AtomicU64::new(count)));
     }
-    let free = |fd| fd != 0 && (fd != 1 || !conversation.task.uses_stdout());
-    if let Some(fd) = waiting.ready_fd.filter(|&fd| !free(fd)) {
+    let carries = |fd: &i32| *fd == 0 || *fd == 1 && conversation.task.uses_stdout();
+    if let Some(fd) = waiting.ready_fd.filter(carries) {
         return Err(usage(format!("--ready-fd {fd} carries data here: give it another descriptor, such as 3")));
     }
     options.postal.only = keep == Keep::One;
@@ -221,7 +229,15 @@ fn plan_going(going: Going) -> Result<Plan> {
             return Ok(Plan::Check(Box::new(checks)));
         }
     };
-    let role = Role { transport, listens: false, keep: Keep::One, hearing: Output::Closing, resolving, within: None };
+    let role = Role {
+        transport,
+        listens: false,
+        keep: Keep::One,
+        hearing: Output::Closing,
+        sharing: None,
+        resolving,
+        within: None,
+    };
     let conversation = converse(talk, letters, role)?;
     let endpoint = Endpoint { transport, at };
     Ok(Plan::Connect(Box::new(ConnectPlan { endpoint, resolving, options, within, retry, conversation })))
@@ -239,6 +255,7 @@ struct Role {
     listens: bool,
     keep: Keep,
     hearing: Output,
+    sharing: Option<Sharing>,
     resolving: Resolving,
     within: Option<Duration>,
 }
@@ -264,7 +281,11 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
         Task::Send(Payload::File(file), answers)
     } else {
         let output = if ends.send_only { Output::Dropped } else { role.hearing };
-        Task::Stdio(Stdio { speaking: ends.speaking(role.listens), output, crlf: what.crlf })
+        let stdio = Stdio { speaking: ends.speaking(role.listens), output, crlf: what.crlf };
+        match role.sharing {
+            Some(sharing) => Task::Share(Share::new(stdio, sharing, letters.lines)),
+            None => Task::Stdio(stdio),
+        }
     };
     let closing = ends.closing(role);
     let letters = Letters {
@@ -288,14 +309,10 @@ impl FamilyArgs {
     }
 }
 
-impl SayArgs {
-    fn level(&self) -> Level {
-        match (self.quiet, self.verbose) {
-            (true, _) => Level::Quiet,
-            (_, 0) => Level::Failures,
-            (_, 1) => Level::Conversations,
-            _ => Level::Everything,
-        }
+impl ShareArgs {
+    fn sharing(self) -> Option<Sharing> {
+        let hub = self.hub.then(|| Sharing::Hub { queue: self.hub_queue.unwrap_or(QUEUE) });
+        hub.or(self.fan_out.then_some(Sharing::FanOut))
     }
 }
 

@@ -2,7 +2,9 @@
 //! others there are; who may call it off rings a bell.
 
 mod absence;
+mod ending;
 pub(crate) mod errand;
+pub mod host;
 pub mod lent;
 
 use std::cell::OnceCell;
@@ -10,20 +12,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use self::absence::MOMENT;
+use self::ending::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
-
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::{self, Circumstances, Letters, Task, Wiring};
 use crate::net::connection::{Connection, Name};
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
-use crate::relay::outcome::{Bound, Ending, Outcome};
+use crate::relay::outcome::{Ending, Outcome};
 use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
-use crate::sys::{self, PollFd, PollFlags, Signal};
-use crate::trace::{Event, Level, Log, reason, span};
+use crate::sys::{self, PollFd, PollFlags};
+use crate::trace::{Event, Level, Log};
 
 /// How long a conversation waits when something is lacking before it tries again.
 const SHORTAGE: Duration = Duration::from_millis(100);
@@ -141,6 +143,7 @@ pub fn converse(
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
+            host::give_up(terms);
             log.say(&Event::Failure(&e.to_string()));
             Report::of(Failure::status(&e))
         }
@@ -331,69 +334,5 @@ impl Attention<'_, '_> {
             (false, true) => Waited::Lost,
             (false, false) => Waited::Time,
         }
-    }
-}
-
-fn status_of(ending: &Ending) -> Status {
-    match ending {
-        Ending::Order | Ending::Abort | Ending::OutputGone { clean: true } => Status::Order,
-        Ending::OutputGone { clean: false } => Status::Signal(Signal::PIPE.as_raw()),
-        Ending::Refused => Status::Refused,
-        Ending::Reset => Status::Reset,
-        Ending::TimedOut(_) => Status::TimedOut,
-        Ending::Unreachable(_) => Status::Unreachable,
-        Ending::Local { .. } | Ending::Peer(_) | Ending::Called => Status::Failure,
-    }
-}
-
-fn status_of_command(ended: Ended) -> Status {
-    match ended {
-        Ended::Exited(status) => Status::Command(u8::try_from(status).unwrap_or(u8::MAX)),
-        Ended::Killed(signal) => Status::Command(u8::try_from(signal).map_or(u8::MAX, |n| n.saturating_add(128))),
-    }
-}
-
-fn command_ended(ended: Ended) -> String {
-    match ended {
-        Ended::Exited(status) => format!("command ended with status {status}"),
-        Ended::Killed(signal) => format!("command ended by signal {signal}"),
-    }
-}
-
-/// The sentence about a conversation that failed; None where it did not, or its end speaks for itself.
-fn failure(ending: &Ending, peer: &Name) -> Option<String> {
-    match ending {
-        Ending::Order | Ending::Abort | Ending::OutputGone { .. } | Ending::Called => None,
-        Ending::Local { verb, object, error } => Some(format!("cannot {verb} {object}: {}", reason(error))),
-        ending => Some(format!("cannot finish the conversation with {peer}: {}", words(ending))),
-    }
-}
-
-/// How it ended, in a few words.
-fn words(ending: &Ending) -> String {
-    match ending {
-        Ending::Order => "ended in order".into(),
-        Ending::Abort => "reset by us, as asked".into(),
-        Ending::OutputGone { .. } => "standard output is gone".into(),
-        Ending::Called => "called off".into(),
-        Ending::Refused => "connection refused".into(),
-        Ending::Reset => "reset by the peer".into(),
-        Ending::TimedOut(bound) => format!("timed out: {}", bound_words(*bound)),
-        Ending::Unreachable(error) | Ending::Peer(error) => reason(error),
-        Ending::Local { verb, object, error } => format!("cannot {verb} {object}: {}", reason(error)),
-    }
-}
-
-fn bound_words(bound: Bound) -> String {
-    match bound {
-        Bound::Deadline(asked) => format!("not over after {} (--deadline)", span(asked)),
-        Bound::Idle(asked) => format!("both sides were silent for {} (--idle-timeout)", span(asked)),
-        Bound::HalfClose(Side::Peer, asked) => {
-            format!("the peer was silent for {} after our end (--half-close-timeout)", span(asked))
-        }
-        Bound::HalfClose(Side::We, asked) => {
-            format!("our input was silent for {} after the peer's FIN (--half-close-timeout)", span(asked))
-        }
-        Bound::Network => "the peer's network does not answer".into(),
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub mod account;
+pub mod bell;
 pub mod board;
 pub mod entry;
 pub mod inheritance;

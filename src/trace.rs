@@ -43,6 +43,18 @@ pub enum Event<'a> {
         /// How many.
         count: u64,
     },
+    /// One who does not read begins to lose what the others send.
+    Behind {
+        /// Who.
+        who: &'a str,
+    },
+    /// One who has lost something leaves.
+    Lost {
+        /// Who.
+        who: &'a str,
+        /// How much it was.
+        bytes: u64,
+    },
     /// Accepting pauses for want of something.
     Paused {
         /// What is lacking.
@@ -115,12 +127,14 @@ impl Event<'_> {
             | Event::WaitingForInput
             | Event::Refused { .. }
             | Event::Oversized { .. }
+            | Event::Behind { .. }
             | Event::Paused { .. } => Level::Failures,
             Event::Again { .. }
             | Event::Listening { .. }
             | Event::Opened { .. }
             | Event::Closed { .. }
-            | Event::CommandEnded { well: false, .. } => Level::Conversations,
+            | Event::CommandEnded { well: false, .. }
+            | Event::Lost { .. } => Level::Conversations,
             Event::End { .. }
             | Event::Started { .. }
             | Event::Urged { .. }
@@ -158,6 +172,8 @@ impl fmt::Display for Event<'_> {
             Event::Oversized { count } => {
                 write!(f, "cannot send {count} datagram(s): larger than a datagram can be here (see --size)")
             }
+            Event::Behind { who } => write!(f, "{who} does not read: it loses what others send (see --hub-queue)"),
+            Event::Lost { who, bytes } => write!(f, "{who} has lost {bytes} bytes of what others sent"),
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
             Event::Again { why, after } => write!(f, "{why}; again in {}", span(*after)),
             Event::Listening { local } => write!(f, "listening on {local}"),

@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::groups::{
     CheckArgs, EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, PrivilegeArgs, ReadyArgs, RetryArgs, SAYING,
-    SayArgs, SocketArgs, TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
+    SayArgs, ShareArgs, SocketArgs, TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
 };
 use crate::net::casting::Group;
 use crate::net::transport::UnixType;
@@ -33,6 +33,11 @@ pub struct Listen {
     pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
+    /// Keep lines whole where input and output are shared
+    #[arg(long, help_heading = WHAT_FOR, hide_short_help = true)]
+    pub lines: bool,
     #[command(flatten)]
     pub ready: ReadyArgs,
 }
@@ -138,6 +143,8 @@ pub struct UnixListen {
     pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,

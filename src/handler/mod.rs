@@ -5,6 +5,7 @@ pub mod builtin;
 pub mod command;
 pub mod forward;
 pub mod reach;
+pub mod share;
 pub mod stdio;
 
 use std::cell::OnceCell;
@@ -26,6 +27,7 @@ use crate::trace::Log;
 use self::builtin::Payload;
 use self::command::{Command, Roster, Running};
 use self::forward::Forward;
+use self::share::Share;
 use self::stdio::{Output, Stdio};
 
 /// What a conversation is for.
@@ -33,6 +35,8 @@ use self::stdio::{Output, Stdio};
 pub enum Task {
     /// Standard input to the peer, the peer to standard output.
     Stdio(Stdio),
+    /// The same for all peers together.
+    Share(Share),
     /// A command for each conversation.
     Command(Command),
     /// RFC 862: what the peer sends goes back.
@@ -50,6 +54,7 @@ impl Task {
     pub fn uses_stdout(&self) -> bool {
         match self {
             Task::Stdio(stdio) => stdio.output != Output::Dropped,
+            Task::Share(share) => share.output() != Output::Dropped,
             Task::Send(_, output) => *output != Output::Dropped,
             Task::Command(command) => command.uses_stdout(),
             Task::Echo | Task::Discard | Task::Forward(_) => false,
@@ -71,6 +76,8 @@ impl Task {
         match self {
             Task::Command(command) => command.descriptors(),
             Task::Stdio(_) | Task::Send(Payload::File(_), _) | Task::Forward(_) => 3,
+            // A peer's bell.
+            Task::Share(_) => 2,
             Task::Echo | Task::Discard | Task::Send(Payload::Text(_), _) => 1,
         }
     }
@@ -87,6 +94,7 @@ impl Task {
         match self {
             Task::Command(command) => command.prepare(changed),
             Task::Send(payload, _) => payload.check(),
+            Task::Share(share) => share.prepare(),
             Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
         }
     }
@@ -96,7 +104,7 @@ impl Task {
         match self {
             Task::Command(command) => command.anchor(),
             Task::Send(payload, _) => payload.anchor(),
-            Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
+            Task::Stdio(_) | Task::Share(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
         }
     }
 
@@ -105,7 +113,7 @@ impl Task {
         match self {
             Task::Command(command) => command.check(),
             Task::Send(payload, _) => payload.check(),
-            Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
+            Task::Stdio(_) | Task::Share(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
         }
     }
 }
@@ -217,6 +225,7 @@ pub fn wire<'a>(
     let partner = Partner { peer, letters: with.letters.clone() };
     match task {
         Task::Stdio(stdio) => Ok(stdio.wire(&partner, with.closing, with.log)),
+        Task::Share(share) => share.wire(&partner, with.closing, with.log),
         Task::Command(command) => command.wire(&partner, with),
         Task::Echo => Ok(builtin::echo(&partner, with.closing)),
         Task::Discard => Ok(builtin::discard(&partner, with.closing)),

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::typed::{Going, Waiting};
 use super::usage;
-use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, SayArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, SayArgs, ShareArgs, WhatArgs};
 use crate::handler::command::Joined;
 use crate::net::dial::retry::LONGEST_DELAY;
 use crate::net::endpoint::{At, Endpoint, Site, UnixName};
@@ -24,6 +24,7 @@ pub(super) struct Asked<'a> {
     many: Option<&'a ManyArgs>,
     what: &'a WhatArgs,
     letters: &'a LetterArgs,
+    share: ShareArgs,
     ends: &'a EndArgs,
     says: &'a SayArgs,
     within: Option<Duration>,
@@ -45,6 +46,7 @@ impl<'a> Asked<'a> {
             many: Some(&waiting.many),
             what: &waiting.talk.what,
             letters: &waiting.letters,
+            share: waiting.share,
             ends: &waiting.talk.ends,
             says: &waiting.talk.says,
             within: waiting.within,
@@ -65,6 +67,7 @@ impl<'a> Asked<'a> {
             many: None,
             what: &going.talk.what,
             letters: &going.letters,
+            share: ShareArgs::default(),
             ends: &going.talk.ends,
             says: &going.talk.says,
             within: going.within,
@@ -110,6 +113,11 @@ impl<'a> Asked<'a> {
         self.what.handlers() == 0
     }
 
+    /// Whether peers share standard input and output.
+    fn is_shared(&self) -> bool {
+        self.share.fan_out || self.share.hub
+    }
+
     fn is_endless(&self) -> bool {
         !self.transport.has_ends()
     }
@@ -129,7 +137,10 @@ impl<'a> Asked<'a> {
 
     fn has_letters(&self) -> bool {
         let letters = self.letters;
-        letters.lines || letters.size.is_some() || letters.datagrams.is_some() || letters.eof_datagram
+        letters.lines && !self.is_shared()
+            || letters.size.is_some()
+            || letters.datagrams.is_some()
+            || letters.eof_datagram
     }
 }
 
@@ -198,8 +209,29 @@ const REFUSALS: &[Refusal] = &[
         "--grace is for a server: give -k, --count, --thread or --fork",
     ),
     (
-        |a| a.mode() != Mode::Single && a.is_stdio() && !a.ends.recv_only,
-        "--thread and --fork cannot share standard input: give a handler (-- COMMAND, --sh, --echo, --discard, --send, --send-file, --to) or --recv-only",
+        |a| a.mode() != Mode::Single && a.is_stdio() && !a.ends.recv_only && !a.is_shared(),
+        "--thread and --fork cannot share standard input: give a handler (-- COMMAND, --sh, --echo, --discard, --send, --send-file, --to), --recv-only, or under --thread --fan-out or --hub",
+    ),
+    (|a| a.share.fan_out && a.share.hub, "--fan-out and --hub exclude each other"),
+    (
+        |a| a.is_shared() && !a.is_stdio(),
+        "--fan-out and --hub share standard input and output, of which a handler makes no use",
+    ),
+    (|a| a.is_shared() && a.mode() != Mode::Thread, "--fan-out and --hub are for many in one process: give --thread"),
+    (|a| a.is_shared() && a.transport.keeps_boundaries(), "--fan-out and --hub share streams: give --type stream"),
+    (|a| a.is_shared() && a.what.no_splice, "--fan-out and --hub copy all bytes: --no-splice cannot act"),
+    (|a| a.share.hub_queue.is_some() && !a.share.hub, "--hub-queue is for --hub: with --fan-out nothing is dropped"),
+    (
+        |a| a.share.fan_out && a.ends.recv_only,
+        "--fan-out shares standard input, which --recv-only never reads: give only one of them",
+    ),
+    (
+        |a| a.share.hub && a.ends.send_only,
+        "--hub hands on what peers send, which --send-only drops: give only one of them, or --fan-out",
+    ),
+    (
+        |a| a.share.hub && (a.ends.on_eof.is_some() || a.ends.half_close || a.ends.quit_after.is_some()),
+        "in a --hub the end of standard input ends nothing: --on-eof, -N and -q cannot act",
     ),
     (
         |a| a.ends.half_close && a.ends.on_eof.is_some_and(|on_eof| on_eof != OnEof::HalfClose),
@@ -207,7 +239,7 @@ const REFUSALS: &[Refusal] = &[
     ),
     (|a| a.ends.send_only && a.ends.recv_only, "--send-only and --recv-only exclude each other"),
     (
-        |a| a.ends.recv_only && a.ends.acts_on_our_end(),
+        |a| a.ends.recv_only && a.ends.acts_on_our_end() && !a.share.hub,
         "--recv-only has no end of our input: --on-eof, -N, --on-fin, -q and --half-close-timeout cannot act",
     ),
     (
@@ -244,6 +276,10 @@ const REFUSALS: &[Refusal] = &[
             a.is_endless() && a.ends.on_fin.is_some() && !ends
         },
         "datagrams have no FIN: --on-fin needs --datagrams or --eof-datagram",
+    ),
+    (
+        |a| a.letters.lines && !a.is_shared() && a.transport == Transport::Tcp,
+        "--lines is about what is shared: give --fan-out or --hub",
     ),
     (
         |a| a.has_letters() && !a.transport.keeps_boundaries(),

@@ -8,7 +8,9 @@ use anyhow::Result;
 
 use super::usage;
 use crate::check::{Peers, Style};
-use crate::cli::groups::{CheckArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SocketArgs, TcpArgs};
+use crate::cli::groups::{
+    CheckArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SayArgs, ShareArgs, SocketArgs, TcpArgs,
+};
 use crate::cli::roles::{
     CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
     UnixListen,
@@ -23,6 +25,7 @@ use crate::net::path::Access;
 use crate::net::places::Places;
 use crate::net::resolve::Resolving;
 use crate::net::transport::{Transport, UnixType};
+use crate::trace::Level;
 
 /// Somebody waits for peers.
 pub(super) struct Waiting {
@@ -39,6 +42,7 @@ pub(super) struct Waiting {
     pub(super) privileges: PrivilegeArgs,
     pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
+    pub(super) share: ShareArgs,
     pub(super) ready_fd: Option<i32>,
     pub(super) port_file: Option<PathBuf>,
 }
@@ -71,6 +75,7 @@ impl Waiting {
         let mut this = Self::inet(site, typed.at, &typed.tcp, typed.many, typed.talk);
         this.privileges = typed.privileges;
         this.take_backlog(typed.backlog);
+        (this.share, this.letters.lines) = (typed.share, typed.lines);
         this.ready_fd = typed.ready.ready_fd;
         Ok(this)
     }
@@ -106,7 +111,7 @@ impl Waiting {
         this.options.access = Access { mode: typed.mode, owner: None };
         this.options.postal = postal(typed.per_datagram, &typed.letters);
         (this.owner, this.users, this.groups) = (typed.owner, typed.allow_uid, typed.allow_gid);
-        (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
+        (this.letters, this.share, this.ready_fd) = (typed.letters, typed.share, typed.ready.ready_fd);
         this.within = typed.connect_timeout;
         Ok(this)
     }
@@ -135,6 +140,7 @@ impl Waiting {
             privileges: PrivilegeArgs::default(),
             talk,
             letters: LetterArgs::default(),
+            share: ShareArgs::default(),
             ready_fd: None,
             port_file: None,
         }
@@ -202,6 +208,17 @@ impl RetryArgs {
             (Some(time), _) => Retry::For(time),
             (None, Some(times)) => Retry::Times { times, delay: self.retry_delay },
             (None, None) => Retry::Never,
+        }
+    }
+}
+
+impl SayArgs {
+    pub(super) fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, 0) => Level::Failures,
+            (_, 1) => Level::Conversations,
+            _ => Level::Everything,
         }
     }
 }

@@ -46,6 +46,8 @@ impl Relay<'_> {
         } else if side == Side::We && hears {
             self.broken = Some(error);
             if let Some(flow) = &mut self.flows.outgoing {
+                // Nobody is to wait for what it would have taken.
+                flow.end_after_what_waits();
                 flow.abandon();
             }
         } else {
@@ -90,6 +92,10 @@ impl Relay<'_> {
     pub(super) fn end(&mut self, ending: Ending, patience: Patience) {
         if !self.is_deciding() {
             return;
+        }
+        if let Some(flow) = &mut self.flows.outgoing {
+            // It moves nothing any more: whoever shares its source need not wait for it.
+            flow.give_up_source();
         }
         self.phase = if !ending.tears_down() || self.closing.endless || self.is_finished() {
             Phase::Over(ending)

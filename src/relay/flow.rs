@@ -324,6 +324,11 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// The source is not read any more, whatever becomes of the flow.
+    pub fn give_up_source(&mut self) {
+        self.source.give_up();
+    }
+
     /// What poll(2) must watch for this flow: its source while it fills, its sink while it drains.
     pub fn poll(&self) -> Option<PollFd<'_>> {
         match self.state {

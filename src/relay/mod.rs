@@ -3,7 +3,7 @@
 //!
 //! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the policy), `clock` (its times),
 //! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
-//! `outcome` (what became of it).
+//! `outcome` (what became of it). And where many conversations share one input and output: `hub`.
 
 pub mod clock;
 pub mod closing;
@@ -11,6 +11,7 @@ pub mod end;
 mod failing;
 pub mod flow;
 pub mod framing;
+pub mod hub;
 pub mod outcome;
 pub mod sink;
 pub mod source;

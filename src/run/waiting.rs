@@ -19,6 +19,7 @@ use crate::plan::ListenPlan;
 use crate::relay::Deadline;
 use crate::serve::admission::Admission;
 use crate::serve::fork::Forks;
+use crate::serve::hosted::Hosted;
 use crate::serve::notice::Notice;
 use crate::serve::privileges::Privileges;
 use crate::serve::ready::Readiness;
@@ -27,12 +28,15 @@ use crate::serve::single::Single;
 use crate::serve::stopping::Stopping;
 use crate::serve::thread::Threads;
 use crate::serve::{self, Admitted, Duty, Front, Keep, Mode, Server};
-use crate::session::Terms;
+use crate::session::{Terms, host};
 use crate::sys::{self, process};
 use crate::trace::{Event, Level, reason, span};
 
 /// Descriptors that are left free for what a moment needs: a listener's, a name's, a message's.
 const SPARE: u64 = 2;
+
+/// Those of a host: its bells, and standard input and output opened anew.
+const HOST: u64 = 4;
 
 /// Binds, or takes what is bound, and serves whoever comes.
 pub(super) fn listen(mut plan: ListenPlan) -> Result<Status> {
@@ -222,8 +226,13 @@ fn serve_many(
         }
         Mode::Thread => {
             let (needed, raise) = (terms.task.descriptors(), !terms.task.runs_a_command());
-            let mut threads = Threads::new(Arc::new(terms), signals.kill()?)?;
+            let terms = Arc::new(terms);
+            let mut threads = Threads::new(Arc::clone(&terms), signals.kill()?)?;
             // Commands would inherit a raised limit, so it is raised for the others only.
+            if host::is_needed(&terms) {
+                server.fit(needed, SPARE + HOST, raise)?;
+                return Hosted::start(threads, terms, signals)?.serve(server);
+            }
             server.fit(needed, SPARE, raise)?;
             server.make_room()?;
             server.run(&mut threads)

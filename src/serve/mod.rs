@@ -1,11 +1,12 @@
 //! HOW MANY at once: the accept loop, and the ways to serve. It touches no byte of a conversation.
 //!
-//! In reading order: this file (accept, admit, hand over), `admission` (whom), `single`, `thread`, `fork` (how),
+//! In reading order: this file (accept, admit, hand over), `admission` (whom), `single`, `thread`, `hosted`, `fork` (how),
 //! `signals` and `stopping` (until when), `ready` and `notice` (since when), `privileges` (as whom).
 
 pub mod admission;
 pub mod fork;
 mod guests;
+pub mod hosted;
 pub mod notice;
 pub mod privileges;
 pub mod ready;
@@ -95,6 +96,9 @@ pub trait Dispatch {
 
     /// Says that the server waits for an end: every bell of `bells` must ring for one from now on.
     fn expect_an_end(&mut self) {}
+
+    /// Says that nobody else will come; it may be said again.
+    fn expect_nobody(&mut self) {}
 
     /// What to poll besides the listeners.
     fn bells(&self) -> Vec<BorrowedFd<'_>>;
@@ -188,6 +192,9 @@ impl<'s> Server<'s> {
         loop {
             self.collect(dispatch);
             self.see_to_stopping(dispatch);
+            if self.front.listeners.is_empty() && self.held.is_none() {
+                dispatch.expect_nobody();
+            }
             if self.front.listeners.is_empty() && self.held.is_none() && dispatch.under_way() == 0 {
                 return Ok(if self.output_gone { Status::Signal(Signal::PIPE.as_raw()) } else { Status::Order });
             }

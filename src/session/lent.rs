@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::absence::Absence;
+use super::ending::{command_ended, failure, status_of_command, words};
 use super::errand::{Errand, Verdict};
-use super::{Report, Terms, command_ended, status_of_command};
+use super::{Report, Terms};
 use crate::exit::{Failure, Status};
 use crate::handler::{self, Wiring};
 use crate::net::connection::Connection;
@@ -171,10 +172,10 @@ impl Lent {
         let (how, status) = match (self.verdict, &self.ended) {
             (Verdict::TimedOut, _) => {
                 let ending = Ending::TimedOut(Bound::Deadline(self.asked));
-                if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
+                if let Some(sentence) = failure(&ending, &self.peer.name()) {
                     self.log.say(&Event::Failure(&sentence));
                 }
-                (super::words(&ending), Status::TimedOut)
+                (words(&ending), Status::TimedOut)
             }
             (Verdict::InOrder, Ok(ended)) => (command_ended(*ended), status_of_command(*ended)),
             (Verdict::HungUp, Ok(ended)) => {

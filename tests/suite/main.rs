@@ -18,6 +18,7 @@
 //!   * `half_close`: how a conversation ends
 //!   * `handlers`: what a conversation is for
 //!   * `concurrency`: how many there are, and who is let in
+//!   * `sharing`: one standard input and output for many
 //!   * `signals`: how they are stopped from outside
 //!   * `messages`: what is said, and with which status
 //!   * `datagram`: UDP: peers without an end, boundaries, everybody
@@ -59,6 +60,7 @@ mod handlers;
 mod house;
 mod messages;
 mod passage;
+mod sharing;
 mod signals;
 mod supervision;
 mod unix;
