@@ -308,8 +308,8 @@ const REFUSALS: &[Refusal] = &[
         "-k without a handler hears everybody and sends nothing: only --lines, --datagrams, --idle-timeout and --deadline can act",
     ),
     (
-        |a| a.checks() && (a.what.handlers() > 0 || a.what.pipes || a.what.crlf),
-        "--check has no conversation: no command, handler, --pipes or --crlf can act",
+        |a| a.checks() && (a.what.handlers() > 0 || a.what.pipes || a.what.crlf || a.what.no_splice),
+        "--check has no conversation: no command, handler, --pipes, --crlf or --no-splice can act",
     ),
     (
         |a| a.checks() && (a.ends.acts_on_bytes() || a.has_letters()),
