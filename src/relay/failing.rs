@@ -47,7 +47,7 @@ impl Relay<'_> {
             self.broken = Some(error);
             if let Some(flow) = &mut self.flows.outgoing {
                 // Nobody is to wait for what it would have taken.
-                flow.end_after_what_waits();
+                flow.give_up_source();
                 flow.abandon();
             }
         } else {
@@ -83,8 +83,7 @@ impl Relay<'_> {
     /// Whether both ends have been exchanged: there is nothing left to hear, and nothing of ours that a close could
     /// destroy.
     fn is_finished(&self) -> bool {
-        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
-        let said = flows.into_iter().flatten().any(|flow| flow.reader() == Reader::Peer && flow.is_finished());
+        let said = self.flows.each().any(|flow| flow.reader() == Reader::Peer && flow.is_finished());
         said && self.peers_ended.is_some()
     }
 

@@ -50,7 +50,12 @@ pub struct Flows<'a> {
     pub incoming: Option<Flow<'a>>,
 }
 
-impl Flows<'_> {
+impl<'a> Flows<'a> {
+    /// The directions that there are.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Flow<'a>> {
+        self.outgoing.iter().chain(&self.incoming)
+    }
+
     /// The same directions; with `copies`, bytes are never passed on by reference.
     #[must_use]
     pub fn copied(self, copies: bool) -> Self {
@@ -192,8 +197,7 @@ impl<'a> Relay<'a> {
     }
 
     fn outcome(&mut self) -> Outcome {
-        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
-        let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
+        let sent = self.flows.each().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
         let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
         Outcome {
             ending: self.take_ending(),

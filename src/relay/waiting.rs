@@ -126,17 +126,16 @@ impl Relay<'_> {
 
     fn next_look(&self) -> Option<Instant> {
         let now = Instant::now();
-        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
         match &self.phase {
             Phase::Closing(_, teardown) => return Some(teardown.until()),
             Phase::Over(_) => return Some(now),
-            _ if flows.iter().flatten().any(|flow| flow.is_ready()) => return Some(now),
+            _ if self.flows.each().any(Flow::is_ready) => return Some(now),
             _ => {}
         }
         let acknowledged = matches!(self.phase, Phase::Acknowledging).then(|| now + self.look);
-        let gate = flows.iter().flatten().any(|flow| flow.is_shut()).then(|| now + GATE);
-        let retry = flows.iter().flatten().any(|flow| flow.needs_a_retry()).then(|| now + RETRY);
-        let kept = flows.iter().flatten().filter_map(|flow| flow.keeps_until()).min();
+        let gate = self.flows.each().any(Flow::is_shut).then(|| now + GATE);
+        let retry = self.flows.each().any(Flow::needs_a_retry).then(|| now + RETRY);
+        let kept = self.flows.each().filter_map(Flow::keeps_until).min();
         let due = self.clock().next().map(|(at, _)| at);
         [acknowledged, gate, retry, kept, due].into_iter().flatten().min()
     }

@@ -23,7 +23,11 @@ fn is_echoed(peer: &PeerStream) {
 }
 
 fn echo(passage: Passage) {
-    let (mut tool, peer) = passage.pair(Tool::with(Stdin::Null), &["--echo"]);
+    echoes_to_the_end(passage, &["--echo"]);
+}
+
+fn echoes_to_the_end(passage: Passage, args: &[&str]) {
+    let (mut tool, peer) = passage.pair(Tool::with(Stdin::Null), args);
     peer.narrow();
     is_echoed(&peer);
     peer.write("late");
@@ -43,13 +47,7 @@ fn discard(passage: Passage) {
 }
 
 fn cat(passage: Passage) {
-    let (mut tool, peer) = passage.pair(Tool::with(Stdin::Null), &["--pipes", "--", "cat"]);
-    peer.narrow();
-    is_echoed(&peer);
-    peer.write("late");
-    peer.shutdown();
-    assert_eq!(peer.read_to_end(), b"late");
-    tool.wait().expect(0);
+    echoes_to_the_end(passage, &["--pipes", "--", "cat"]);
 }
 
 /// What it leaves unread is taken and dropped, and what it says arrives.
