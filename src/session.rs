@@ -18,10 +18,11 @@ use crate::net::connection::Connection;
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Bound, Ending, Outcome};
+use crate::relay::witness::Witness;
 use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags, Signal};
-use crate::trace::{Event, Level, Log, reason, span};
+use crate::trace::{About, Event, Level, Log, reason, span};
 
 /// How long a conversation waits when something is lacking before it tries again.
 const SHORTAGE: Duration = Duration::from_millis(100);
@@ -113,7 +114,7 @@ pub fn converse(
         return lend(peer, terms, number, deadline, attention);
     }
     let name = peer.name();
-    let log = terms.log.about(&name);
+    let log = terms.log.about(|| about(&peer));
     log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
     let upstream = OnceCell::new();
     let wiring = loop {
@@ -128,12 +129,17 @@ pub fn converse(
             let started = Instant::now();
             let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
             let relay = Relay::new(peer.as_fd(), flows.copied(terms.copies), closing, deadline, &log);
-            let relay = relay.noted(peer.slot.clone());
+            let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted);
+            let relay = relay.noted(peer.slot.clone()).seen(witness);
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
             drop(peer);
-            say_closed(&outcome, &name, &log, started);
-            settle(&outcome, errand, attention)
+            if let Some(sentence) = failure(&outcome.ending, &name) {
+                log.say(&Event::Failure(&sentence));
+            }
+            let report = settle(&outcome, errand, attention);
+            say_closed(&outcome, report.status, &log, started);
+            report
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
@@ -231,14 +237,18 @@ fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
     }
 }
 
-fn say_closed(outcome: &Outcome, name: &str, log: &Log, started: Instant) {
-    if let Some(sentence) = failure(&outcome.ending, name) {
-        log.say(&Event::Failure(&sentence));
-    }
+/// What a log says of a conversation on every line.
+fn about(peer: &Connection) -> About {
+    About { id: peer.id, transport: peer.transport.word(), local: peer.local.to_string(), peer: peer.name() }
+}
+
+fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
     if log.wants(Level::Conversations) {
         log.say(&Event::Closed {
             first: outcome.closed_first.map(Side::word),
+            ending: outcome.ending.word(),
             how: &words(&outcome.ending),
+            status: status.code(),
             sent: Some(outcome.sent),
             received: Some(outcome.received),
             took: started.elapsed(),

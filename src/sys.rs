@@ -7,6 +7,7 @@ pub mod mail;
 pub mod passage;
 pub mod process;
 pub mod socket;
+pub mod tcp;
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice};
@@ -22,7 +23,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
     Credentials, abort_on_close, has_hung_up, keep_alive, peer_credentials, probe, shutdown_write, take_error,
-    tcp_bytes, unacknowledged,
+    unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};

@@ -1,10 +1,18 @@
-//! Every sentence that fincat says on standard error: what happened as a value, its words, and who wants to hear it.
-//! It decides nothing; a line is one write(2), so that threads and processes never interleave.
+//! Every sentence that fincat says: what happened as a value, its words, and who wants to hear it. It decides nothing.
+//!
+//! In reading order: this file (the events and their words), `picture` (those of `--trace`), `fields` (the same as
+//! JSON), `log` (where they go).
+
+mod fields;
+mod log;
+mod picture;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::log::{About, Log, Style};
+pub use self::picture::{Moment, Step, Tcp, TimeWait, Verdict};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,8 +72,12 @@ pub enum Event<'a> {
     Closed {
         /// Whose end came first, if any came.
         first: Option<&'static str>,
+        /// How, in one word: "fin", "reset".
+        ending: &'static str,
         /// How: "in order", "reset by the peer".
         how: &'a str,
+        /// The exit status that it would have alone.
+        status: u8,
         /// Bytes to the peer; None where nobody counted.
         sent: Option<u64>,
         /// Bytes from the peer; None where nobody counted.
@@ -85,6 +97,10 @@ pub enum Event<'a> {
     },
     /// An option in force that nobody can see otherwise.
     Option(&'a str),
+    /// A step in the life of a conversation (`--trace`).
+    Step(Moment<'a>),
+    /// What became of it (`--trace`).
+    Verdict(Verdict),
 }
 
 impl Event<'_> {
@@ -99,7 +115,14 @@ impl Event<'_> {
             | Event::Paused { .. } => Level::Failures,
             Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => Level::Conversations,
             Event::End { .. } | Event::Started { .. } | Event::Option(_) => Level::Everything,
+            // They are said only where `--trace` asks for them.
+            Event::Step(_) | Event::Verdict(_) => Level::Quiet,
         }
+    }
+
+    /// Whether it is part of a picture, which names a conversation by its number.
+    fn is_drawn(&self) -> bool {
+        matches!(self, Event::Step(_) | Event::Verdict(_))
     }
 
     /// Whether the sentence needs to say whose conversation it is about.
@@ -127,7 +150,7 @@ impl fmt::Display for Event<'_> {
             Event::Listening { local } => write!(f, "listening on {local}"),
             Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),
             Event::Opened { local, accepted: false } => write!(f, "connected from {local}"),
-            Event::Closed { first, how, sent, received, took } => {
+            Event::Closed { first, how, sent, received, took, .. } => {
                 write!(f, "{how}")?;
                 if let Some(side) = first {
                     write!(f, ", {side} closed first")?;
@@ -140,46 +163,9 @@ impl fmt::Display for Event<'_> {
             Event::End { side } => write!(f, "{side} finished"),
             Event::Started { pid } => write!(f, "command runs as process {pid}"),
             Event::Option(what) => f.write_str(what),
+            Event::Step(moment) => moment.fmt(f),
+            Event::Verdict(verdict) => verdict.fmt(f),
         }
-    }
-}
-
-/// Where sentences go, and how many of them.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    level: Level,
-    about: Option<Arc<str>>,
-}
-
-impl Log {
-    /// A log on standard error.
-    pub fn new(level: Level) -> Self {
-        Self { level, about: None }
-    }
-
-    /// The same log for the conversation with `peer`.
-    #[must_use]
-    pub fn about(&self, peer: &str) -> Self {
-        // The name is never printed below -v, and a server has many peers.
-        let about = (self.level >= Level::Conversations).then(|| peer.into());
-        Self { level: self.level, about }
-    }
-
-    /// Whether sentences of `level` are wanted, for those whose words cost something.
-    pub fn wants(&self, level: Level) -> bool {
-        self.level >= level
-    }
-
-    /// Says it, if somebody wants to hear it. A standard error that is gone changes nothing.
-    pub fn say(&self, event: &Event<'_>) {
-        if self.level < event.level() {
-            return;
-        }
-        let line = match &self.about {
-            Some(peer) if event.is_about_a_peer() => format!("fincat: {peer}: {event}\n"),
-            _ => format!("fincat: {event}\n"),
-        };
-        let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use socket2::{SockAddr, Socket};
 
@@ -18,11 +19,15 @@ use crate::relay::end::{Packets, Post, Sink, Source};
 use crate::sys::board::Slot;
 use crate::sys::{self, Credentials};
 
-/// A socket that stands for one peer. It is blocking, close-on-exec, and read and written with `MSG_DONTWAIT` only, so
-/// that it can be lent to a command as it is.
+/// A socket that stands for one peer. It is blocking, close-on-exec, and read and written with `MSG_DONTWAIT`, so that it
+/// can be lent to a command as it is; where it is not lent, the relay may make it non-blocking.
 #[derive(Debug)]
 pub struct Connection {
     socket: Arc<Socket>,
+    /// Its number among the conversations of the process, from 1 on.
+    pub id: u64,
+    /// When it was accepted, or when we set out for it.
+    pub since: Instant,
     /// How bytes travel.
     pub transport: Transport,
     /// Who is at the other end.
@@ -72,6 +77,8 @@ impl Connection {
         Self {
             socket: Arc::new(socket),
             slot: None,
+            id: 1,
+            since: Instant::now(),
             transport,
             peer,
             local,

@@ -8,6 +8,7 @@ use super::end::Reader;
 use super::flow::{Fault, Flow, State};
 use super::outcome::Ending;
 use super::teardown::{Patience, Teardown};
+use super::witness::Witness;
 use super::{Phase, Relay};
 use crate::sys;
 
@@ -83,10 +84,14 @@ impl Relay<'_> {
         if !self.is_deciding() {
             return;
         }
+        self.show(|witness, peer| witness.ending(peer, &ending));
         self.phase = if ending.tears_down() && !self.closing.endless {
             Phase::Closing(ending, Teardown::begin(self.peer, patience))
         } else {
             Phase::Over(ending)
         };
+        if let Phase::Closing(..) = self.phase {
+            self.show(Witness::our_fin);
+        }
     }
 }

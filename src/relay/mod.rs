@@ -17,6 +17,7 @@ pub mod source;
 pub mod teardown;
 mod waiting;
 mod way;
+pub mod witness;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -24,10 +25,10 @@ use std::time::{Duration, Instant};
 
 use self::clock::Due;
 use self::closing::{Action, Closing, OnEof, Side};
-use self::end::Reader;
 use self::flow::{Flow, State};
 use self::outcome::{Bound, Ending, Outcome};
 use self::teardown::{Patience, Teardown};
+use self::witness::Witness;
 use crate::sys;
 use crate::sys::board::Slot;
 use crate::trace::{Event, Log};
@@ -76,6 +77,7 @@ pub struct Relay<'a> {
     deadline: Option<Deadline>,
     log: &'a Log,
     slot: Option<Slot>,
+    witness: Option<Box<Witness>>,
     phase: Phase,
     ours_ended: Option<Instant>,
     peers_ended: Option<Instant>,
@@ -128,6 +130,7 @@ impl<'a> Relay<'a> {
             deadline,
             log,
             slot: None,
+            witness: None,
             phase: Phase::Talking,
             ours_ended: None,
             peers_ended: None,
@@ -147,6 +150,12 @@ impl<'a> Relay<'a> {
         Self { slot, ..self }
     }
 
+    /// The same conversation, with somebody who sees its steps.
+    #[must_use]
+    pub fn seen(self, witness: Option<Witness>) -> Self {
+        Self { witness: witness.map(Box::new), ..self }
+    }
+
     /// Goes on until the conversation is over, one of `watch` is readable, or `until` has come.
     pub fn run(&mut self, watch: &[BorrowedFd<'_>], until: Option<Instant>) -> Turn {
         loop {
@@ -157,6 +166,7 @@ impl<'a> Relay<'a> {
             }
             if let Phase::Closing(_, teardown) = &mut self.phase
                 && teardown.advance(self.peer)
+                && !self.is_held_back()
             {
                 let ending = self.take_ending();
                 self.phase = Phase::Over(ending);
@@ -183,26 +193,6 @@ impl<'a> Relay<'a> {
         matches!(self.phase, Phase::Talking | Phase::Acknowledging)
     }
 
-    fn take_ending(&mut self) -> Ending {
-        match std::mem::replace(&mut self.phase, Phase::Talking) {
-            Phase::Closing(ending, _) | Phase::Over(ending) => ending,
-            Phase::Talking | Phase::Acknowledging => Ending::Called,
-        }
-    }
-
-    fn outcome(&mut self) -> Outcome {
-        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
-        let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
-        let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
-        Outcome {
-            ending: self.take_ending(),
-            closed_first: self.closed_first,
-            sent,
-            received,
-            oversized: self.oversized,
-        }
-    }
-
     /// Moves bytes in one direction, the end of its source included.
     fn advance(&mut self, side: Side, readable: bool) {
         if !self.is_deciding() {
@@ -223,6 +213,7 @@ impl<'a> Relay<'a> {
             self.oversized += oversized;
             self.log.say(&Event::Oversized { count: oversized });
         }
+        self.show_bytes();
         match advanced {
             Ok(()) if done => self.ended(side),
             Ok(()) => {}
@@ -257,6 +248,9 @@ impl<'a> Relay<'a> {
         let other_ended = other.is_none_or(|flow| flow.state() == State::Done);
         self.closed_first.get_or_insert(side);
         self.log.say(&Event::End { side: side.word() });
+        if side == Side::Peer && !self.closing.endless {
+            self.show(Witness::peers_fin);
+        }
         match self.phase {
             // Our input's end has decided already; the peer's only finishes our output.
             Phase::Acknowledging => self.finish_output(),
@@ -302,13 +296,16 @@ impl<'a> Relay<'a> {
 
     fn half_close(&mut self) {
         if let Some(Err(e)) = self.flows.outgoing.as_mut().map(Flow::finish_sink) {
-            self.end(Ending::of_peer(e, true), Patience::Brief);
+            return self.end(Ending::of_peer(e, true), Patience::Brief);
         }
+        self.show_fin(Side::We);
     }
 
     fn finish_output(&mut self) {
         let flow = self.flows.incoming.as_mut().filter(|flow| flow.state() == State::Done);
-        if let Some(Err(error)) = flow.map(Flow::finish_sink) {
+        let finished = flow.map(Flow::finish_sink);
+        self.show_fin(Side::Peer);
+        if let Some(Err(error)) = finished {
             self.end(Ending::Local { verb: "close", object: "standard output", error }, Patience::Brief);
         }
     }

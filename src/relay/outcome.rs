@@ -4,6 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use super::closing::Side;
+use super::end::Reader;
+use super::flow::Flow;
+use super::{Phase, Relay};
 
 /// How a conversation ended, and what it moved.
 #[derive(Debug)]
@@ -18,6 +21,26 @@ pub struct Outcome {
     pub received: u64,
     /// Datagrams that were too large to be sent.
     pub oversized: u64,
+}
+
+impl Relay<'_> {
+    /// What became of it, now that it is over.
+    pub(super) fn outcome(&mut self) -> Outcome {
+        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
+        let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
+        let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
+        let (ending, closed_first, oversized) = (self.take_ending(), self.closed_first, self.oversized);
+        let outcome = Outcome { ending, closed_first, sent, received, oversized };
+        self.show(|witness, peer| witness.conclude(peer, &outcome));
+        outcome
+    }
+
+    pub(super) fn take_ending(&mut self) -> Ending {
+        match std::mem::replace(&mut self.phase, Phase::Talking) {
+            Phase::Closing(ending, _) | Phase::Over(ending) => ending,
+            Phase::Talking | Phase::Acknowledging => Ending::Called,
+        }
+    }
 }
 
 /// Why a conversation is over.
@@ -82,6 +105,21 @@ impl Ending {
                 Ending::Unreachable(error)
             }
             _ => Ending::Peer(error),
+        }
+    }
+
+    /// In one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Ending::Order => "fin",
+            Ending::Abort => "abort",
+            Ending::OutputGone { .. } => "output-gone",
+            Ending::Refused => "refused",
+            Ending::Reset => "reset",
+            Ending::TimedOut(_) => "timeout",
+            Ending::Unreachable(_) => "unreachable",
+            Ending::Local { .. } | Ending::Peer(_) => "failure",
+            Ending::Called => "called-off",
         }
     }
 

@@ -35,6 +35,7 @@ pub struct Teardown {
     silent_since: Instant,
     longest: Instant,
     over: bool,
+    heard_the_end: bool,
 }
 
 impl Teardown {
@@ -44,7 +45,7 @@ impl Teardown {
         // What fails here is a socket that is finished already; the first read says so.
         let _ = sys::shutdown_write(peer);
         let longest = if patience == Patience::Full { LONGEST } else { SILENCE };
-        Self { patience, silent_since: now, longest: now + longest, over: false }
+        Self { patience, silent_since: now, longest: now + longest, over: false, heard_the_end: false }
     }
 
     /// The peer is given no more than is brief, from now on.
@@ -62,13 +63,19 @@ impl Teardown {
             match sys::read(peer, Manner::DontWait, &mut dropped) {
                 Ok(1..) => self.silent_since = Instant::now(),
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
-                Ok(0) | Err(_) => self.over = true,
+                Ok(0) => (self.over, self.heard_the_end) = (true, true),
+                Err(_) => self.over = true,
             }
             self.over |= Instant::now() >= self.longest;
         }
         let heard_enough = self.patience == Patience::Brief && sys::unacknowledged(peer) == 0;
         self.over |= heard_enough || Instant::now() >= self.bound();
         self.over
+    }
+
+    /// Whether the peer's end has been read.
+    pub fn heard_the_end(&self) -> bool {
+        self.heard_the_end
     }
 
     /// When to advance again, readable or not.

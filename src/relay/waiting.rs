@@ -44,6 +44,7 @@ struct Polled {
     output_lost: bool,
     peer_lost: bool,
     failed: Option<io::Error>,
+    waited: Option<Duration>,
 }
 
 impl Polled {
@@ -68,13 +69,16 @@ impl Relay<'_> {
             let mut fds = Vec::with_capacity(watch.len() + 4);
             fds.extend(watch.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
             let slots = self.interests(&mut fds);
+            let before = self.witness.as_ref().map(|_| Instant::now());
             // ENOMEM or EINVAL: nothing that waiting longer would mend.
             polled.failed = sys::poll(&mut fds, bound).err();
+            polled.waited = before.map(|before| before.elapsed());
             polled.called = fds[..watch.len()].iter().any(|fd| !fd.revents().is_empty());
             for (slot, fd) in slots.iter().zip(&fds[watch.len()..]) {
                 polled.note(*slot, fd.revents());
             }
         }
+        self.show_waiting(polled.waited);
         let wanted = polled.called || until.is_some_and(|at| Instant::now() >= at);
         self.act(polled);
         wanted
@@ -103,7 +107,9 @@ impl Relay<'_> {
             fds.push(fd);
         };
         if !self.is_deciding() {
-            add(Slot::Teardown, PollFd::from_borrowed_fd(self.peer, PollFlags::IN));
+            if !self.has_heard_the_end() {
+                add(Slot::Teardown, PollFd::from_borrowed_fd(self.peer, PollFlags::IN));
+            }
             return slots;
         }
         let (outgoing, incoming) = (self.flows.outgoing.as_ref(), self.flows.incoming.as_ref());
@@ -128,7 +134,7 @@ impl Relay<'_> {
         let now = Instant::now();
         let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
         match &self.phase {
-            Phase::Closing(_, teardown) => return Some(teardown.until()),
+            Phase::Closing(_, teardown) => return self.next_glance().or_else(|| Some(teardown.until())),
             Phase::Over(_) => return Some(now),
             _ if flows.iter().flatten().any(|flow| flow.is_ready()) => return Some(now),
             _ => {}
@@ -138,7 +144,7 @@ impl Relay<'_> {
         let retry = flows.iter().flatten().any(|flow| flow.needs_a_retry()).then(|| now + RETRY);
         let kept = flows.iter().flatten().filter_map(|flow| flow.keeps_until()).min();
         let due = self.clock().next().map(|(at, _)| at);
-        [acknowledged, gate, retry, kept, due].into_iter().flatten().min()
+        [acknowledged, gate, retry, kept, due, self.next_glance()].into_iter().flatten().min()
     }
 
     /// The conversation, as the clock sees it.

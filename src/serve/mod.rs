@@ -129,6 +129,8 @@ pub struct Server<'s> {
     duty: Duty,
     log: Log,
     held: Option<Admitted>,
+    /// How many have been admitted.
+    admitted: u64,
     pause: Option<Instant>,
     said_pause: bool,
     output_gone: bool,
@@ -146,6 +148,7 @@ impl<'s> Server<'s> {
             duty,
             log,
             held: None,
+            admitted: 0,
             pause: None,
             said_pause: false,
             output_gone: false,
@@ -284,7 +287,11 @@ impl<'s> Server<'s> {
             Ok(None) => {}
             Err(error) => self.rest(&error),
             Ok(admitted) => {
-                self.held = admitted;
+                self.held = admitted.map(|(mut peer, number)| {
+                    self.admitted += 1;
+                    peer.id = self.admitted;
+                    (peer, number)
+                });
                 self.duty.first_by = None;
                 if let Keep::Count(left) = &mut self.duty.keep {
                     *left = left.saturating_sub(1);

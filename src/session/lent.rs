@@ -14,6 +14,7 @@ use crate::net::connection::Connection;
 use crate::relay::Deadline;
 use crate::relay::outcome::{Bound, Ending};
 use crate::relay::teardown::{Patience, Teardown};
+use crate::relay::witness::Witness;
 use crate::sys::process::Ended;
 use crate::sys::{self, Pid};
 use crate::trace::{Event, Level, Log};
@@ -26,6 +27,7 @@ pub struct Lent {
     started: Instant,
     asked: Duration,
     state: State,
+    witness: Option<Witness>,
     ended: Option<Ended>,
     verdict: Verdict,
 }
@@ -44,7 +46,7 @@ impl Lent {
         number: usize,
         deadline: Option<Deadline>,
     ) -> Result<Self, Box<(Connection, anyhow::Error)>> {
-        let log = terms.log.about(&peer.name());
+        let log = terms.log.about(|| super::about(&peer));
         let state = match handler::wire(
             &terms.task,
             &peer,
@@ -61,7 +63,8 @@ impl Lent {
         log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
-        Ok(Self { peer, log, started, asked, state, ended: None, verdict: Verdict::InOrder })
+        let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted);
+        Ok(Self { peer, log, started, asked, state, witness, ended: None, verdict: Verdict::InOrder })
     }
 
     /// The command's process, while it runs.
@@ -95,13 +98,22 @@ impl Lent {
                 (self.ended, self.verdict) = (errand.reap(), errand.verdict);
                 let patience = if self.verdict == Verdict::InOrder { Patience::Full } else { Patience::Brief };
                 self.state = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
+                if let Some(witness) = &mut self.witness {
+                    witness.our_fin(self.peer.as_fd());
+                }
                 self.step(true)
             }
             State::Running(errand) => {
                 errand.tick();
                 None
             }
-            State::Finishing(teardown) => teardown.advance(self.peer.as_fd()).then(|| self.report()),
+            State::Finishing(teardown) => {
+                let over = teardown.advance(self.peer.as_fd());
+                if let Some(witness) = self.witness.as_mut().filter(|_| teardown.heard_the_end()) {
+                    witness.peers_fin(self.peer.as_fd());
+                }
+                over.then(|| self.report())
+            }
         }
     }
 
@@ -115,22 +127,23 @@ impl Lent {
         }
     }
 
-    fn report(&self) -> Report {
-        let (how, status) = match (self.verdict, self.ended) {
+    fn report(&mut self) -> Report {
+        let (ending, how, status) = match (self.verdict, self.ended) {
             (Verdict::TimedOut, _) => {
                 let ending = Ending::TimedOut(Bound::Deadline(self.asked));
                 if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
                     self.log.say(&Event::Failure(&sentence));
                 }
-                (super::words(&ending), Status::TimedOut)
+                (ending.word(), super::words(&ending), Status::TimedOut)
             }
-            (Verdict::InOrder, Some(ended)) => (command_ended(ended), status_of_command(ended)),
-            _ => ("called off".to_owned(), Status::Failure),
+            (Verdict::InOrder, Some(ended)) => ("command", command_ended(ended), status_of_command(ended)),
+            _ => (Ending::Called.word(), "called off".to_owned(), Status::Failure),
         };
         if self.log.wants(Level::Conversations) {
-            let bytes = sys::tcp_bytes(self.peer.as_fd());
-            let (sent, received) = (bytes.map(|b| b.0), bytes.map(|b| b.1));
-            self.log.say(&Event::Closed { first: None, how: &how, sent, received, took: self.started.elapsed() });
+            let info = sys::tcp::info(self.peer.as_fd());
+            let (sent, received) = (info.and_then(|info| info.sent), info.and_then(|info| info.received));
+            let (first, took, status) = (None, self.started.elapsed(), status.code());
+            self.log.say(&Event::Closed { first, ending, how: &how, status, sent, received, took });
         }
         Report::of(status)
     }
