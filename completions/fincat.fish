@@ -30,8 +30,19 @@ complete -c fincat -n "__fish_fincat_needs_command" -f -a "listen" -d 'Wait for 
 complete -c fincat -n "__fish_fincat_needs_command" -f -a "connect" -d 'Connect to a peer over TCP'
 complete -c fincat -n "__fish_fincat_needs_command" -f -a "udp" -d 'The same over UDP'
 complete -c fincat -n "__fish_fincat_needs_command" -f -a "unix" -d 'The same over unix sockets'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l interface -d 'Only by way of this network interface' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l mark -d 'The firewall\'s mark of what is sent (SO_MARK)' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l rcvbuf -d 'Size of the buffer for what is received' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l sndbuf -d 'Size of the buffer for what is sent' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ttl -d 'How many routers a packet may pass' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l tos -d 'The type of service, a whole byte' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l dscp -d 'The type of service as a code point: 0 to 63, cs1, af41, ef ...' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s w -l connect-timeout -d 'How long to wait for the first peer' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l port-file -d 'Write the bound port to FILE, by atomic rename' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l keepalive -d 'Ask a silent peer whether it is there' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l user-timeout -d 'How long what is sent may stay unacknowledged' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l mss -d 'The largest segment' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l congestion -d 'Congestion control, such as cubic or reno' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l backlog -d 'Length of the queue of those who wait' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l count -d 'Exit when N conversations have been served' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s m -l max-connections -d 'At most N at once, the others wait; 512 by default' -r
@@ -59,6 +70,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 4 -d 'IPv4 only
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s n -l numeric -d 'Resolve no names'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l reuse-port -d 'Share the port with other listeners that ask for it too'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l nodelay -d 'Send small pieces at once (TCP_NODELAY)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l fast-open -d 'Let data travel in the SYN'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l single -d 'One conversation at a time, the others wait (default)'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l thread -d 'A thread for each conversation'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l fork -d 'A process for each conversation'
@@ -75,7 +88,22 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l quiet -d 'Say n
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s s -l source -d 'Come from this address' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s p -l source-port -d 'Come from this port' -r
-complete -c fincat -n "__fish_fincat_using_subcommand connect" -s w -l connect-timeout -d 'Bound over resolving the name and connecting' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -s w -l connect-timeout -d 'Bound over name and connecting, for each try' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l retry -d 'Try N times more' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l retry-delay -d 'Before the first of them, then twice as long each time; 1 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l retry-for -d 'Try for TIME, whatever happens' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l interface -d 'Only by way of this network interface' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l mark -d 'The firewall\'s mark of what is sent (SO_MARK)' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l rcvbuf -d 'Size of the buffer for what is received' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l sndbuf -d 'Size of the buffer for what is sent' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l ttl -d 'How many routers a packet may pass' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l tos -d 'The type of service, a whole byte' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l dscp -d 'The type of service as a code point: 0 to 63, cs1, af41, ef ...' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l keepalive -d 'Ask a silent peer whether it is there' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l user-timeout -d 'How long what is sent may stay unacknowledged' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l mss -d 'The largest segment' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l congestion -d 'Congestion control, such as cubic or reno' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l stable -d 'With --check: it must stay open for TIME' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -94,6 +122,10 @@ complete -c fincat -n "__fish_fincat_using_subcommand connect" -l deadline -d 'E
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s n -l numeric -d 'Resolve no names'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l nodelay -d 'Send small pieces at once (TCP_NODELAY)'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l fast-open -d 'Let data travel in the SYN'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l discard -d 'Drop what the peer sends (RFC 863)'
@@ -107,9 +139,15 @@ complete -c fincat -n "__fish_fincat_using_subcommand connect" -s h -l help -d '
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and not __fish_seen_subcommand_from listen connect" -s h -l help -d 'Print help'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and not __fish_seen_subcommand_from listen connect" -f -a "listen" -d 'Wait for datagrams: each new sender is a conversation'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and not __fish_seen_subcommand_from listen connect" -f -a "connect" -d 'Send datagrams to a peer and hear its answers'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l interface -d 'Only by way of this network interface' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l mark -d 'The firewall\'s mark of what is sent (SO_MARK)' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l rcvbuf -d 'Size of the buffer for what is received' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l sndbuf -d 'Size of the buffer for what is sent' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l ttl -d 'How many routers a packet may pass' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l tos -d 'The type of service, a whole byte' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l dscp -d 'The type of service as a code point: 0 to 63, cs1, af41, ef ...' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s w -l connect-timeout -d 'How long to wait for the first peer' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l port-file -d 'Write the bound port to FILE, by atomic rename' -r -F
-complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l ttl -d 'How many routers a datagram may pass' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l multicast -d 'Join this multicast group, on interface IF if given (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l count -d 'Exit when N conversations have been served' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s m -l max-connections -d 'At most N at once, the others wait; 512 by default' -r
@@ -159,8 +197,18 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s s -l source -d 'Come from this address' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s p -l source-port -d 'Come from this port' -r
-complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s w -l connect-timeout -d 'Bound over resolving the name and connecting' -r
-complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l ttl -d 'How many routers a datagram may pass' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s w -l connect-timeout -d 'Bound over name and connecting, for each try' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l retry -d 'Try N times more' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l retry-delay -d 'Before the first of them, then twice as long each time; 1 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l retry-for -d 'Try for TIME, whatever happens' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l interface -d 'Only by way of this network interface' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l mark -d 'The firewall\'s mark of what is sent (SO_MARK)' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l rcvbuf -d 'Size of the buffer for what is received' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l sndbuf -d 'Size of the buffer for what is sent' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l ttl -d 'How many routers a packet may pass' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l tos -d 'The type of service, a whole byte' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l dscp -d 'The type of service as a code point: 0 to 63, cs1, af41, ef ...' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l payload -d 'With --check: what is sent, instead of an empty datagram' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -182,6 +230,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s n -l numeric -d 'Resolve no names'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l broadcast -d 'Allow sending to a broadcast address'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
@@ -250,7 +300,11 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l type -d 'stream, dgram or seqpacket' -r -f -a "stream\t''
 dgram\t''
 seqpacket\t''"
-complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s w -l connect-timeout -d 'Bound over resolving the name and connecting' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s w -l connect-timeout -d 'Bound over connecting, for each try' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l retry -d 'Try N times more' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l retry-delay -d 'Before the first of them, then twice as long each time; 1 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l retry-for -d 'Try for TIME, whatever happens' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l stable -d 'With --check: it must stay open for TIME' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -268,6 +322,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l datagrams -d 'End after N datagrams received' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'

@@ -15,8 +15,8 @@ const ABOUT: &str = "A netcat that gets the end of a conversation right";
 
 /// What `fincat` alone says: usage and six examples.
 pub const BRIEF: &str = "\
-usage: fincat listen  [OPTIONS] [HOST] PORT [-- COMMAND [ARG]...]
-       fincat connect [OPTIONS] HOST PORT   [-- COMMAND [ARG]...]
+usage: fincat listen  [OPTIONS] [HOST] PORT   [-- COMMAND [ARG]...]
+       fincat connect [OPTIONS] HOST PORT... [-- COMMAND [ARG]...]
        fincat udp|unix listen|connect ...
 
 examples:
@@ -25,7 +25,7 @@ examples:
   fincat listen --thread 9000 --echo   echo for everybody who comes
   fincat listen --fork 9000 -- sort    a command for each connection
   fincat listen -k 8080 --send 'hello\\n'    a greeting for each
-  fincat connect -w 2s -q 1s host 22 < /dev/null    is it there?
+  fincat connect -z host 22 80 8000-8010    who is there?
 
 fincat --help tells more; fincat listen -h fits a screen
 ";
@@ -45,6 +45,7 @@ const QUESTIONS: &str = "\
 WHERE is the peer:
   listen [HOST] PORT     wait for peers; without HOST on every address
   connect HOST PORT      go to one; HOST:PORT and [V6]:PORT do as well
+  connect -z HOST PORT...  only look who is there
 
 HOW MANY at once:
   --single               one conversation at a time (default)

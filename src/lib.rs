@@ -10,6 +10,7 @@
 //! | [`session`] | one conversation, from its wiring to the teardown |
 //! | [`handler`] | WHAT FOR: stdio, a command, echo, discard, send; it wires flows |
 //! | [`relay`] | HOW DOES IT END: it moves bytes and ends conversations |
+//! | [`check`] | who is there: many connects, no conversation |
 //! | [`trace`], [`exit`] | what is said, and with which status it ends |
 //! | [`sys`] | the system calls, and the only `unsafe` |
 //!
@@ -18,6 +19,7 @@
 //! net::dial ────────────────────────────────► session::converse
 //! ```
 
+pub mod check;
 pub mod cli;
 pub mod exit;
 pub mod handler;

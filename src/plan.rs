@@ -4,6 +4,7 @@
 mod nonsense;
 mod typed;
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use anyhow::Result;
 
 use self::nonsense::Asked;
 use self::typed::{Going, Waiting};
-use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::check::{Checks, Peers};
+use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, WhatArgs};
 use crate::cli::roles::TalkArgs;
 use crate::cli::{self, Udp, Unix};
 use crate::exit::{Failure, Status};
@@ -23,6 +25,7 @@ use crate::handler::command::{Command, Joined};
 use crate::handler::forward::Forward;
 use crate::handler::stdio::{Output, Speaking, Stdio};
 use crate::handler::{Letters, Task};
+use crate::net::dial::retry::Retry;
 use crate::net::endpoint::Endpoint;
 use crate::net::options::{Dialing, Listening};
 use crate::net::resolve::{Family, Resolving};
@@ -30,7 +33,7 @@ use crate::net::transport::Transport;
 use crate::relay::closing::Closing;
 use crate::serve::admission::Rules;
 use crate::serve::{Keep, Mode};
-use crate::trace::Level;
+use crate::trace::Saying;
 
 /// Conversations at once, where nobody says.
 const MOST: usize = 512;
@@ -44,9 +47,14 @@ const IDLE: Duration = Duration::from_secs(60);
 /// and after the end of our input, where we went to the peer.
 const QUIT: Duration = Duration::from_secs(1);
 
+/// How long each try of a check may take, where nobody says.
+const WITHIN: Duration = Duration::from_secs(5);
+
 /// What to do.
 #[derive(Debug)]
 pub enum Plan {
+    /// Look who is there, and talk to nobody.
+    Check(Box<Checks>),
     /// Wait for peers.
     Listen(Box<ListenPlan>),
     /// Go to a peer.
@@ -66,8 +74,19 @@ pub struct Conversation {
     pub deadline: Option<Duration>,
     /// Bytes are copied, whatever the kernel could do with them.
     pub copies: bool,
-    /// How much is said.
-    pub level: Level,
+    /// What is said of it.
+    pub saying: Saying,
+}
+
+impl Plan {
+    /// What is said of it.
+    pub fn saying(&self) -> &Saying {
+        match self {
+            Plan::Check(checks) => &checks.saying,
+            Plan::Listen(plan) => &plan.conversation.saying,
+            Plan::Connect(plan) => &plan.conversation.saying,
+        }
+    }
 }
 
 /// A plan to wait for peers.
@@ -116,8 +135,10 @@ pub struct ConnectPlan {
     pub resolving: Resolving,
     /// The connection's options.
     pub options: Dialing,
-    /// How long it may take to get there.
+    /// How long a try to get there may take.
     pub within: Option<Duration>,
+    /// Whether to try again.
+    pub retry: Retry,
     /// What about.
     pub conversation: Conversation,
 }
@@ -125,7 +146,7 @@ pub struct ConnectPlan {
 /// Makes a plan of what was typed. Fails with the status of usage, and a sentence.
 pub fn plan(command: cli::Command) -> Result<Plan> {
     let listen = |waiting: Result<Waiting>| Ok(Plan::Listen(Box::new(plan_listen(waiting?)?)));
-    let connect = |going: Result<Going>| Ok(Plan::Connect(Box::new(plan_connect(going?)?)));
+    let connect = |going: Result<Going>| plan_going(going?);
     match command {
         cli::Command::Listen(typed) => listen(Waiting::tcp(typed)),
         cli::Command::Connect(typed) => connect(Going::tcp(typed)),
@@ -163,10 +184,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         let count = conversation.letters.datagrams;
         conversation.letters.in_all = count.map(|count| Arc::new(AtomicU64::new(count)));
     }
-    let free = |fd| fd != 0 && (fd != 1 || !conversation.task.uses_stdout());
-    if let Some(fd) = waiting.ready_fd.filter(|&fd| !free(fd)) {
-        return Err(usage(format!("--ready-fd {fd} carries data here: give it another descriptor, such as 3")));
-    }
+    free(&conversation, "--ready-fd", waiting.ready_fd)?;
     options.postal.only = keep == Keep::One;
     let max_per_ip = many.max_per_ip.map(|n| n as usize);
     Ok(ListenPlan {
@@ -189,19 +207,42 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     })
 }
 
-fn plan_connect(going: Going) -> Result<ConnectPlan> {
+fn plan_going(going: Going) -> Result<Plan> {
     nonsense::refuse(&Asked::of_going(&going))?;
-    let Going { endpoint, resolving, options, within, talk, letters, .. } = going;
-    let role = Role {
-        transport: endpoint.transport,
-        listens: false,
-        keep: Keep::One,
-        hearing: Output::Closing,
-        resolving,
-        within: None,
+    let Going { transport, peers, resolving, options, within, retry, check, talk, letters, .. } = going;
+    let retry = retry.retry();
+    let at = match peers {
+        Peers::One(at) if !check.asked.check => at,
+        peers => {
+            let (style, saying) = (talk.says.style(), talk.says.saying());
+            let payload = check.payload.map_or(Ok(Vec::new()), |text| text_of("--payload", &text))?;
+            let (within, deadline) = (within.unwrap_or(WITHIN), talk.ends.deadline);
+            let stable = check.stable;
+            let checks = Checks {
+                transport,
+                peers,
+                resolving,
+                options,
+                within,
+                retry,
+                stable,
+                payload,
+                deadline,
+                style,
+                saying,
+            };
+            return Ok(Plan::Check(Box::new(checks)));
+        }
     };
+    let role = Role { transport, listens: false, keep: Keep::One, hearing: Output::Closing, resolving, within: None };
     let conversation = converse(talk, letters, role)?;
-    Ok(ConnectPlan { endpoint, resolving, options, within, conversation })
+    let endpoint = Endpoint { transport, at };
+    Ok(Plan::Connect(Box::new(ConnectPlan { endpoint, resolving, options, within, retry, conversation })))
+}
+
+/// The bytes of a TEXT.
+fn text_of(option: &str, text: &OsStr) -> Result<Vec<u8>> {
+    builtin::unescape(text.as_bytes()).map_err(|why| usage(format!("cannot send TEXT of {option}: {why}")))
 }
 
 /// What of the role a conversation depends on.
@@ -231,8 +272,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     } else if what.discard {
         Task::Discard
     } else if let Some(text) = what.send {
-        let text = builtin::unescape(text.as_bytes()).map_err(|why| usage(format!("cannot send TEXT: {why}")))?;
-        Task::Send(Payload::Text(text), answers)
+        Task::Send(Payload::Text(text_of("--send", &text)?), answers)
     } else if let Some(file) = what.send_file {
         Task::Send(Payload::File(file), answers)
     } else {
@@ -247,7 +287,19 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
         in_all: None,
         empty_ends: letters.eof_datagram,
     };
-    Ok(Conversation { task, closing, letters, deadline: ends.deadline, copies, level: says.level() })
+    let conversation = Conversation { task, closing, letters, deadline: ends.deadline, copies, saying: says.saying() };
+    free(&conversation, "--log-fd", says.log_fd)?;
+    Ok(conversation)
+}
+
+/// Fails where a descriptor that was named for something else carries data.
+fn free(conversation: &Conversation, option: &str, fd: Option<i32>) -> Result<()> {
+    match fd {
+        Some(fd) if fd == 0 || fd == 1 && conversation.task.uses_stdout() => {
+            Err(usage(format!("{option} {fd} carries data here: give it another descriptor, such as 3")))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl FamilyArgs {
@@ -258,17 +310,6 @@ impl FamilyArgs {
             _ => Family::Any,
         };
         Resolving { family, numeric: self.numeric }
-    }
-}
-
-impl SayArgs {
-    fn level(&self) -> Level {
-        match (self.quiet, self.verbose) {
-            (true, _) => Level::Quiet,
-            (_, 0) => Level::Failures,
-            (_, 1) => Level::Conversations,
-            _ => Level::Everything,
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! From a command line to an exit status: reads it, plans it, carries it out. It knows every room and does the work of
 //! none.
 
+mod going;
+
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
@@ -13,10 +16,9 @@ use crate::cli::{self, Typed};
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::reach;
-use crate::net::dial::{self, Undialed};
 use crate::net::endpoint::Endpoint;
 use crate::net::listen::{self, Listener, Unbound};
-use crate::plan::{self, ConnectPlan, Conversation, ListenPlan, Plan};
+use crate::plan::{self, Conversation, ListenPlan, Plan};
 use crate::relay::Deadline;
 use crate::serve::admission::Admission;
 use crate::serve::fork::Forks;
@@ -28,7 +30,7 @@ use crate::serve::thread::Threads;
 use crate::serve::{self, Duty, Front, Keep, Mode, Server};
 use crate::session::Terms;
 use crate::sys::{self, Manner, process};
-use crate::trace::{self, Event, Log, reason, span};
+use crate::trace::{self, Event, Log, Place, Saying, reason, span};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
 const COMMAND_GRACE: Duration = Duration::from_secs(1);
@@ -55,15 +57,39 @@ pub fn run(line: &[OsString]) -> Status {
             return Status::Usage;
         }
     };
-    let (log, done) = match plan::plan(command) {
+    let planned = plan::plan(command).and_then(|plan| Ok((open_log(plan.saying())?, plan)));
+    let (log, done) = match planned {
         Err(e) => (log, Err(e)),
-        Ok(Plan::Listen(plan)) => (Log::new(plan.conversation.level), listen(*plan)),
-        Ok(Plan::Connect(plan)) => (Log::new(plan.conversation.level), connect(*plan)),
+        Ok((log, plan)) => {
+            let done = match plan {
+                Plan::Listen(plan) => listen(*plan, &log),
+                Plan::Connect(plan) => going::connect(*plan, &log),
+                Plan::Check(checks) => going::check(&checks, &log),
+            };
+            (log, done)
+        }
     };
     done.unwrap_or_else(|e| {
         log.say(&Event::Failure(&e.to_string()));
         Failure::status(&e)
     })
+}
+
+/// Opens what fincat is to say its sentences to, before anything else takes the number of a descriptor that was named.
+fn open_log(saying: &Saying) -> Result<Log> {
+    let to = match &saying.to {
+        None => None,
+        Some(Place::Descriptor(fd)) => {
+            let unfit = |_| Failure::error(Status::Usage, format!("--log-fd {fd} is not open for writing"));
+            Some(sys::adopt(*fd).map_err(unfit)?.into())
+        }
+        Some(Place::File(path)) => {
+            let cannot = |e| format!("cannot write {}: {}", path.display(), reason(&e));
+            let file = File::options().append(true).create(true).open(path);
+            Some(file.map_err(|e| Failure::error(Status::Failure, cannot(e)))?)
+        }
+    };
+    Ok(Log::new(saying, to))
 }
 
 /// Says a bug of ours in one line. In a server it costs one conversation.
@@ -89,9 +115,9 @@ fn print(text: &str, log: &Log) -> Status {
 
 impl Conversation {
     /// What its conversations have in common. Their needs are looked at first.
-    fn terms(mut self, command_grace: Duration) -> Result<Terms> {
+    fn terms(mut self, command_grace: Duration, log: &Log) -> Result<Terms> {
         self.task.prepare()?;
-        let log = Log::new(self.level);
+        let log = log.clone();
         let (closing, letters, deadline, copies) = (self.closing, self.letters, self.deadline, self.copies);
         Ok(Terms { task: self.task, closing, letters, deadline, copies, command_grace, roster: Roster::default(), log })
     }
@@ -122,36 +148,16 @@ fn bound(within: Option<Duration>, deadline: Option<Deadline>) -> Option<Bound> 
     bounds.into_iter().flatten().min_by_key(|bound| bound.at)
 }
 
-// ---- connect ----------------------------------------------------------------------------------------------------------
-
-fn connect(plan: ConnectPlan) -> Result<Status> {
-    let deadline = from_now(plan.conversation.deadline);
-    let within = bound(plan.within, deadline);
-    let terms = plan.conversation.terms(COMMAND_GRACE)?;
-    sys::seal_inherited();
-    let signals = signals(Hearing::One)?;
-    let until = within.map(|within| within.at);
-    let report = match dial::dial(&plan.endpoint, plan.resolving, &plan.options, until, &[signals.stop()]) {
-        Ok(peer) => serve::alone(peer, &terms, 1, deadline, &signals),
-        Err(Undialed::Stopped) => return Ok(stopped(&signals)),
-        Err(why) => {
-            let bound = within.map(|within| (within.asked, within.option));
-            return Err(reach::failure("connect to", &plan.endpoint, &why, bound));
-        }
-    };
-    Ok(signals.received().map_or(report.status, Status::Signal))
-}
-
 // ---- listen -----------------------------------------------------------------------------------------------------------
 
-fn listen(mut plan: ListenPlan) -> Result<Status> {
+fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
     let one = plan.keep == Keep::One;
     look_up_names(&mut plan)?;
     let ready = Readiness::new(plan.ready_fd, plan.port_file)?;
     let deadline = from_now(plan.conversation.deadline).filter(|_| one);
     let first_by = bound(plan.first_within, deadline);
     let until = first_by.map(|first_by| first_by.at);
-    let terms = plan.conversation.terms(if one { COMMAND_GRACE } else { Duration::ZERO })?;
+    let terms = plan.conversation.terms(if one { COMMAND_GRACE } else { Duration::ZERO }, log)?;
     let log = terms.log.clone();
     sys::seal_inherited();
     let signals = signals(match (one, plan.mode) {
@@ -259,6 +265,7 @@ fn unbound(endpoint: &Endpoint, why: &Unbound, first_by: Option<Bound>) -> anyho
             Failure::error(Status::TimedOut, format!("cannot listen on {endpoint}: {sentence}"))
         }
         Unbound::Unresolved(e) => reach::unresolved(endpoint, e),
+        Unbound::Unset(why) => reach::unset(why),
         Unbound::Bind(address, e) => {
             Failure::error(Status::CannotBind, format!("cannot listen on {address}: {}", reason(e)))
         }

@@ -129,7 +129,7 @@ pub fn converse(
             let started = Instant::now();
             let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
             let relay = Relay::new(peer.as_fd(), flows.copied(terms.copies), closing, deadline, &log);
-            let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted);
+            let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted, peer.handshake);
             let relay = relay.noted(peer.slot.clone()).seen(witness);
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.

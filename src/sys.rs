@@ -22,8 +22,8 @@ use rustix::io::{Errno, FdFlags, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
-    Credentials, abort_on_close, has_hung_up, keep_alive, peer_credentials, probe, shutdown_write, take_error,
-    unacknowledged,
+    Credentials, abort_on_close, fast_open_connect, fast_open_listener, has_hung_up, keep_alive, peer_credentials,
+    probe, shutdown_write, take_error, unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};
@@ -239,6 +239,15 @@ pub fn waiting(fd: BorrowedFd<'_>) -> Option<u64> {
     }
 }
 
+/// Whether `fd` has bytes to read right now: in its queue, or in the rest of a regular file.
+pub fn holds_data(fd: BorrowedFd<'_>) -> bool {
+    let rest = || {
+        let size = u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0);
+        Ok::<_, Errno>(size.saturating_sub(rustix::fs::tell(fd)?))
+    };
+    waiting(fd).unwrap_or_else(|| rest().unwrap_or(0)) > 0
+}
+
 /// Sets the umask of the process; the old one.
 pub fn set_umask(mask: u32) -> u32 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).as_raw_mode()
@@ -321,7 +330,12 @@ pub fn is_family_missing(error: &io::Error) -> bool {
 
 /// Whether connect(2) goes on by itself.
 pub fn is_in_progress(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINPROGRESS)
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY))
+}
+
+/// Whether connect(2) says that it is done already.
+pub fn is_connected(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EISCONN)
 }
 
 /// Whether an error of accept(2) is about the connection that was to be taken, or that there is none; the listener is

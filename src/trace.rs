@@ -11,7 +11,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-pub use self::log::{About, Log, Style};
+pub use self::log::{About, Log, Place, Saying, Style};
 pub use self::picture::{Moment, Step, Tcp, TimeWait, Verdict};
 
 /// How much is said.
@@ -55,6 +55,13 @@ pub enum Event<'a> {
     Paused {
         /// What is lacking.
         why: &'a str,
+    },
+    /// A try has failed, and there will be another.
+    Again {
+        /// What could not be done, as a whole sentence.
+        why: &'a str,
+        /// How long from now.
+        after: Duration,
     },
     /// A listener is bound.
     Listening {
@@ -113,7 +120,9 @@ impl Event<'_> {
             | Event::Refused { .. }
             | Event::Oversized { .. }
             | Event::Paused { .. } => Level::Failures,
-            Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => Level::Conversations,
+            Event::Again { .. } | Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => {
+                Level::Conversations
+            }
             Event::End { .. } | Event::Started { .. } | Event::Option(_) => Level::Everything,
             // They are said only where `--trace` asks for them.
             Event::Step(_) | Event::Verdict(_) => Level::Quiet,
@@ -147,6 +156,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "cannot send {count} datagram(s): larger than a datagram can be here (see --size)")
             }
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
+            Event::Again { why, after } => write!(f, "{why}; again in {}", span(*after)),
             Event::Listening { local } => write!(f, "listening on {local}"),
             Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),
             Event::Opened { local, accepted: false } => write!(f, "connected from {local}"),
@@ -185,7 +195,12 @@ pub fn reason(error: &io::Error) -> String {
 
 /// A duration in a message's words: "1.5 s", "250 ms".
 pub fn span(time: Duration) -> String {
-    if time < Duration::from_secs(1) { format!("{} ms", time.as_millis()) } else { format!("{} s", time.as_secs_f64()) }
+    let whole = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{} s", whole.as_secs_f64())
+    }
 }
 
 #[cfg(test)]

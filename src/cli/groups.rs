@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use clap::{ArgAction, Args};
 
 use crate::net::endpoint::Endpoint;
+use crate::net::spelling::{Keepalive, parse_dscp, parse_number};
 use crate::relay::closing::{OnEof, OnFin};
 use crate::serve::admission::{Net, parse_net};
 
@@ -148,6 +149,7 @@ pub struct EndArgs {
 /// What is said.
 #[derive(Debug, Args)]
 #[command(next_help_heading = SAYING)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct SayArgs {
     /// Tell of each conversation; -vv: of every end and option
     #[arg(short, long, action = ArgAction::Count)]
@@ -155,6 +157,18 @@ pub struct SayArgs {
     /// Say nothing, not even of failures
     #[arg(long, hide_short_help = true)]
     pub quiet: bool,
+    /// The same as JSON, an object a line; with --check, the answers
+    #[arg(long, hide_short_help = true)]
+    pub json: bool,
+    /// Draw the life of each conversation, as the kernel shows it
+    #[arg(long)]
+    pub trace: bool,
+    /// Say it to descriptor N instead of standard error
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub log_fd: Option<i32>,
+    /// Say it at the end of FILE instead of standard error
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub log_file: Option<PathBuf>,
 }
 
 /// How datagrams are cut, counted and ended.
@@ -173,6 +187,81 @@ pub struct LetterArgs {
     /// An empty datagram is the end; one is sent at our own
     #[arg(long, help_heading = HOW_DOES_IT_END, hide_short_help = true)]
     pub eof_datagram: bool,
+}
+
+/// What sockets of the internet are set to.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = WHERE)]
+pub struct SocketArgs {
+    /// Only by way of this network interface
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub interface: Option<String>,
+    /// The firewall's mark of what is sent (SO_MARK)
+    #[arg(long, value_name = "N", value_parser = parse_number, hide_short_help = true)]
+    pub mark: Option<u32>,
+    /// Size of the buffer for what is received
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1 << 30), hide_short_help = true)]
+    pub rcvbuf: Option<u32>,
+    /// Size of the buffer for what is sent
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1 << 30), hide_short_help = true)]
+    pub sndbuf: Option<u32>,
+    /// How many routers a packet may pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255), hide_short_help = true)]
+    pub ttl: Option<u32>,
+    /// The type of service, a whole byte
+    #[arg(long, value_name = "N", value_parser = byte, hide_short_help = true)]
+    pub tos: Option<u32>,
+    /// The type of service as a code point: 0 to 63, cs1, af41, ef ...
+    #[arg(long, value_name = "POINT", value_parser = parse_dscp, hide_short_help = true)]
+    pub dscp: Option<u32>,
+}
+
+/// What sockets of TCP are set to besides.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = WHERE)]
+pub struct TcpArgs {
+    /// Send small pieces at once (TCP_NODELAY)
+    #[arg(long, hide_short_help = true)]
+    pub nodelay: bool,
+    /// Ask a silent peer whether it is there
+    #[arg(long, value_name = "IDLE[,INTERVAL[,COUNT]]", value_parser = keepalive, hide_short_help = true)]
+    pub keepalive: Option<Keepalive>,
+    /// How long what is sent may stay unacknowledged
+    #[arg(long, value_name = "TIME", value_parser = time, hide_short_help = true)]
+    pub user_timeout: Option<Duration>,
+    /// The largest segment
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(88..=32_767), hide_short_help = true)]
+    pub mss: Option<u32>,
+    /// Congestion control, such as cubic or reno
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub congestion: Option<String>,
+    /// Let data travel in the SYN
+    #[arg(long, hide_short_help = true)]
+    pub fast_open: bool,
+}
+
+/// Whether to try again.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = WHERE)]
+pub struct RetryArgs {
+    /// Try N times more
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
+    pub retry: Option<u32>,
+    /// Before the first of them, then twice as long each time; 1 s by default
+    #[arg(long, value_name = "TIME", value_parser = time, hide_short_help = true)]
+    pub retry_delay: Option<Duration>,
+    /// Try for TIME, whatever happens
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub retry_for: Option<Duration>,
+}
+
+/// Asking who is there.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = WHAT_FOR)]
+pub struct CheckArgs {
+    /// Only tell who answers: no conversation, several places
+    #[arg(short = 'z', long)]
+    pub check: bool,
 }
 
 /// Readiness.
@@ -194,6 +283,14 @@ fn on_eof() -> impl TypedValueParser<Value = OnEof> {
 
 fn on_fin() -> impl TypedValueParser<Value = OnFin> {
     PossibleValuesParser::new(OnFin::WORDS).try_map(|word| word.parse())
+}
+
+fn byte(word: &str) -> Result<u32, String> {
+    parse_number(word).ok().filter(|byte| *byte < 256).ok_or_else(|| "0 to 255, or 0x00 to 0xff".into())
+}
+
+fn keepalive(word: &str) -> Result<Keepalive, String> {
+    Keepalive::parse(word, time)
 }
 
 /// Reads a TIME: `500ms`, `2s`, `1m30s`, or plain seconds.

@@ -9,9 +9,10 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::groups::{
-    EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, SAYING, SayArgs, WHAT_FOR, WHERE, WhatArgs, time,
+    CheckArgs, EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, RetryArgs, SAYING, SayArgs, SocketArgs,
+    TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
 };
-use crate::net::options::Group;
+use crate::net::casting::Group;
 use crate::net::transport::UnixType;
 
 /// `fincat listen`.
@@ -21,6 +22,8 @@ use crate::net::transport::UnixType;
 pub struct Listen {
     #[command(flatten)]
     pub at: InetListenArgs,
+    #[command(flatten)]
+    pub tcp: TcpArgs,
     /// Length of the queue of those who wait
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), help_heading = WHERE, hide_short_help = true)]
     pub backlog: Option<i32>,
@@ -34,11 +37,18 @@ pub struct Listen {
 
 /// `fincat connect`.
 #[derive(Debug, Args)]
-#[command(override_usage = "fincat connect [OPTIONS] HOST PORT [-- COMMAND [ARG]...]")]
+#[command(override_usage = "fincat connect [OPTIONS] HOST PORT... [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct Connect {
     #[command(flatten)]
     pub at: InetConnectArgs,
+    #[command(flatten)]
+    pub tcp: TcpArgs,
+    #[command(flatten)]
+    pub check: CheckArgs,
+    /// With --check: it must stay open for TIME
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = WHAT_FOR, hide_short_help = true)]
+    pub stable: Option<Duration>,
     #[command(flatten)]
     pub talk: TalkArgs,
 }
@@ -70,13 +80,20 @@ pub struct UdpListen {
 
 /// `fincat udp connect`.
 #[derive(Debug, Args)]
-#[command(override_usage = "fincat udp connect [OPTIONS] HOST PORT [-- COMMAND [ARG]...]")]
+#[command(override_usage = "fincat udp connect [OPTIONS] HOST PORT... [-- COMMAND [ARG]...]")]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct UdpConnect {
     #[command(flatten)]
     pub at: InetConnectArgs,
     #[command(flatten)]
     pub cast: CastArgs,
+    #[command(flatten)]
+    pub check: CheckArgs,
+    /// With --check: what is sent, instead of an empty datagram
+    ///
+    /// TEXT takes \n \r \t \0 \\ and \xHH.
+    #[arg(long, value_name = "TEXT", help_heading = WHAT_FOR, hide_short_help = true)]
+    pub payload: Option<OsString>,
     #[command(flatten)]
     pub talk: TalkArgs,
     #[command(flatten)]
@@ -128,9 +145,16 @@ pub struct UnixListen {
 pub struct UnixConnect {
     #[command(flatten)]
     pub at: PathArgs,
-    /// Bound over resolving the name and connecting
+    /// Bound over connecting, for each try
     #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
     pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub check: CheckArgs,
+    /// With --check: it must stay open for TIME
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = WHAT_FOR, hide_short_help = true)]
+    pub stable: Option<Duration>,
     #[command(flatten)]
     pub talk: TalkArgs,
     #[command(flatten)]
@@ -149,6 +173,8 @@ pub struct InetListenArgs {
     /// Share the port with other listeners that ask for it too
     #[arg(long, help_heading = WHERE, hide_short_help = true)]
     pub reuse_port: bool,
+    #[command(flatten)]
+    pub socket: SocketArgs,
     /// How long to wait for the first peer
     #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE, hide_short_help = true)]
     pub connect_timeout: Option<Duration>,
@@ -161,7 +187,7 @@ pub struct InetListenArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "the groups say themselves what they are")]
 pub struct InetConnectArgs {
-    /// HOST PORT, HOST:PORT or [V6]:PORT: a name or an address, and a port or a service
+    /// HOST PORT, HOST:PORT or [V6]:PORT; with --check several, and lists of ports (22,80,8000-8010)
     #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
     pub place: Vec<String>,
     #[command(flatten)]
@@ -172,9 +198,13 @@ pub struct InetConnectArgs {
     /// Come from this port
     #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = WHERE, hide_short_help = true)]
     pub source_port: Option<u16>,
-    /// Bound over resolving the name and connecting
+    /// Bound over name and connecting, for each try
     #[arg(short = 'w', long, value_name = "TIME", value_parser = time, help_heading = WHERE)]
     pub connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub socket: SocketArgs,
 }
 
 /// A unix address.
@@ -196,9 +226,6 @@ pub struct CastArgs {
     /// Allow sending to a broadcast address
     #[arg(long, help_heading = WHERE, hide_short_help = true)]
     pub broadcast: bool,
-    /// How many routers a datagram may pass
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255), help_heading = WHERE, hide_short_help = true)]
-    pub ttl: Option<u32>,
 }
 
 /// What for, how it ends, and what is said of it: every role has these.

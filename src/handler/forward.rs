@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::{Partner, Wiring, reach};
 use crate::net::connection::Connection;
-use crate::net::dial;
+use crate::net::dial::{self, stage::Watcher};
 use crate::net::endpoint::Endpoint;
 use crate::net::options::Dialing;
 use crate::net::resolve::Resolving;
@@ -43,7 +43,7 @@ impl Forward {
     ) -> Result<Wiring<'a>> {
         let within = self.within.and_then(|within| Instant::now().checked_add(within));
         let until = [until, within].into_iter().flatten().min();
-        let dialed = dial::dial(&self.to, self.resolving, &Dialing::default(), until, stop);
+        let dialed = dial::dial(&self.to, self.resolving, &Dialing::default(), until, stop, Watcher::default());
         let dialed = dialed.map_err(|why| {
             let bound = self.within.map(|within| (within, "-w"));
             reach::failure("forward to", &self.to, &why, bound)

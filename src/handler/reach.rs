@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::exit::{Failure, Status};
 use crate::net::dial::Undialed;
+use crate::net::dial::fate::Fate;
 use crate::net::endpoint::Endpoint;
+use crate::net::options::Unset;
 use crate::net::transport::Transport;
 use crate::trace::{reason, span};
 
@@ -23,31 +25,43 @@ pub fn failure(
         None => format!("timed out{phase}"),
     };
     let told = |e: &io::Error| match e.kind() {
-        io::ErrorKind::TimedOut => timed_out(""),
+        // The kernel's own patience has a number, and is not what was asked for.
+        io::ErrorKind::TimedOut if e.raw_os_error().is_none() => timed_out(""),
+        io::ErrorKind::TimedOut => "timed out".into(),
         io::ErrorKind::PermissionDenied if endpoint.transport == Transport::Udp => {
             "permission denied (a broadcast address needs --broadcast)".into()
         }
         _ => reason(e),
     };
-    let (status, why) = match why {
-        Undialed::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => {
-            (Status::TimedOut, timed_out(" resolving the name"))
-        }
+    let sentence = match why {
+        Undialed::Unresolved(e) if e.kind() == io::ErrorKind::TimedOut => timed_out(" resolving the name"),
         Undialed::Unresolved(e) => return unresolved(endpoint, e),
-        Undialed::Source(source, e) => {
-            return Failure::error(Status::CannotBind, format!("cannot come from {source}: {}", reason(e)));
-        }
-        Undialed::Stopped => (Status::Failure, "stopped".to_owned()),
-        Undialed::Tried(tried) => {
-            let status = tried.iter().map(|(_, e)| status_of(e)).min_by_key(|status| rank(*status));
-            let reasons = match &tried[..] {
-                [(_, e)] if endpoint.host().is_none_or(|host| host.parse::<IpAddr>().is_ok()) => told(e),
-                tried => tried.iter().map(|(to, e)| format!("{to} {}", told(e))).collect::<Vec<_>>().join(", "),
-            };
-            (status.unwrap_or(Status::Failure), reasons)
-        }
+        Undialed::Source(..) | Undialed::Unset(_) | Undialed::Stopped => return hopeless(why),
+        Undialed::Tried(tried) => match &tried[..] {
+            [(_, e)] if endpoint.host().is_none_or(|host| host.parse::<IpAddr>().is_ok()) => told(e),
+            tried => tried.iter().map(|(to, e)| format!("{to} {}", told(e))).collect::<Vec<_>>().join(", "),
+        },
     };
-    Failure::error(status, format!("cannot {doing} {endpoint}: {why}"))
+    Failure::error(status(why.fate()), format!("cannot {doing} {endpoint}: {sentence}"))
+}
+
+/// The failure to go anywhere at all, in the way that was asked for.
+pub fn hopeless(why: &Undialed) -> anyhow::Error {
+    match why {
+        Undialed::Source(source, e) => {
+            Failure::error(Status::CannotBind, format!("cannot come from {source}: {}", reason(e)))
+        }
+        Undialed::Unset(why) => unset(why),
+        Undialed::Unresolved(_) | Undialed::Tried(_) | Undialed::Stopped => {
+            Failure::error(status(why.fate()), "cannot go on: stopped")
+        }
+    }
+}
+
+/// The failure to set an option.
+pub fn unset(why: &Unset) -> anyhow::Error {
+    let sentence = format!("cannot set {}: {}{}", why.name(), reason(&why.error), why.advice());
+    Failure::error(Status::Failure, sentence)
 }
 
 /// The failure to resolve an endpoint's name.
@@ -56,25 +70,15 @@ pub fn unresolved(endpoint: &Endpoint, error: &io::Error) -> anyhow::Error {
     Failure::error(Status::Unresolved, format!("cannot resolve {host}: {}", reason(error)))
 }
 
-fn status_of(error: &io::Error) -> Status {
-    use io::ErrorKind as K;
-    match error.kind() {
-        K::ConnectionRefused => Status::Refused,
-        K::TimedOut => Status::TimedOut,
-        K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Status::Unreachable,
-        K::ConnectionReset => Status::Reset,
-        K::AddrInUse | K::AddrNotAvailable => Status::CannotBind,
-        _ => Status::Failure,
-    }
-}
-
-/// Where several addresses fail differently, the one that got farthest counts.
-fn rank(status: Status) -> u8 {
-    match status {
-        Status::Reset => 0,
-        Status::Refused => 1,
-        Status::TimedOut => 2,
-        Status::Unreachable => 3,
-        _ => 4,
+/// The exit status of a kind of failure.
+pub fn status(fate: Fate) -> Status {
+    match fate {
+        Fate::Reset => Status::Reset,
+        Fate::Refused => Status::Refused,
+        Fate::TimedOut => Status::TimedOut,
+        Fate::Unreachable => Status::Unreachable,
+        Fate::Unresolved => Status::Unresolved,
+        Fate::Unbindable => Status::CannotBind,
+        Fate::Failed => Status::Failure,
     }
 }

@@ -90,6 +90,11 @@ impl Place {
         }
     }
 
+    /// Whether its host is no name.
+    pub fn is_numeric(&self) -> bool {
+        self.host.as_ref().is_none_or(|host| host.parse::<IpAddr>().is_ok())
+    }
+
     fn parse_word(word: &str) -> Result<Self, String> {
         if let Some((host, port)) = word.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
             let host = host_alone(host)?;
@@ -115,7 +120,8 @@ impl fmt::Display for Place {
     }
 }
 
-fn host_alone(host: &str) -> Result<String, String> {
+/// Reads a host, with or without the brackets of IPv6.
+pub(super) fn host_alone(host: &str) -> Result<String, String> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if bare.is_empty() || bare.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(format!("'{}' is no host", host.escape_debug()));

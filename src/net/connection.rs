@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
 
@@ -28,6 +28,8 @@ pub struct Connection {
     pub id: u64,
     /// When it was accepted, or when we set out for it.
     pub since: Instant,
+    /// How long the peer took to agree, where we asked.
+    pub handshake: Option<Duration>,
     /// How bytes travel.
     pub transport: Transport,
     /// Who is at the other end.
@@ -79,6 +81,7 @@ impl Connection {
             slot: None,
             id: 1,
             since: Instant::now(),
+            handshake: None,
             transport,
             peer,
             local,

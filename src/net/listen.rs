@@ -12,7 +12,7 @@ use super::address::{Address, Place};
 use super::connection::Connection;
 use super::endpoint::{At, Endpoint, UnixName};
 use super::mailbox::Mailbox;
-use super::options::Listening;
+use super::options::{Listening, Moment, Settings, Unset};
 use super::path::{self, OwnPath};
 use super::resolve::{self, Family, Resolving};
 use super::switch::Switch;
@@ -29,6 +29,8 @@ pub struct Listener {
     transport: Transport,
     /// The real address, the port chosen by the kernel included.
     pub local: Address,
+    /// What each connection is set to.
+    settings: Settings,
     /// The path, if it has one; removed when the listener closes.
     path: Option<OwnPath>,
 }
@@ -51,6 +53,14 @@ pub enum Unbound {
     Unresolved(io::Error),
     /// The address cannot be bound.
     Bind(Address, io::Error),
+    /// An option is refused.
+    Unset(Unset),
+}
+
+impl From<Unset> for Unbound {
+    fn from(unset: Unset) -> Self {
+        Unbound::Unset(unset)
+    }
 }
 
 /// Binds and listens on every address of `endpoint`, one port for all.
@@ -118,8 +128,8 @@ impl Binding<'_> {
             match self.bind(address, only_v6) {
                 Ok(listener) => listeners.push(listener),
                 // A machine without this family, or a name with an address that is not here: the others serve.
-                Err(e) if addresses.len() > 1 && is_not_here(&e) => missing = Some((address, e)),
-                Err(e) => return Err(Unbound::Bind(Address::Inet(address), e)),
+                Err(Unbound::Bind(_, e)) if addresses.len() > 1 && is_not_here(&e) => missing = Some((address, e)),
+                Err(other) => return Err(other),
             }
         }
         match missing {
@@ -128,18 +138,29 @@ impl Binding<'_> {
         }
     }
 
-    fn bind(&self, address: SocketAddr, only_v6: bool) -> io::Result<Listener> {
+    fn bind(&self, address: SocketAddr, only_v6: bool) -> Result<Listener, Unbound> {
+        let unbound = |e| Unbound::Bind(Address::Inet(address), e);
+        let socket = self.open(address, only_v6).map_err(unbound)?;
+        let (settings, v6) = (&self.options.settings, address.is_ipv6());
+        settings.wait(&socket, v6, Moment::BeforeBind)?;
+        socket.bind(&address.into()).map_err(unbound)?;
+        settings.wait(&socket, v6, Moment::OnListener)?;
+        settings.wait(&socket, v6, Moment::OnAccepted)?;
+        if self.transport == Transport::Udp {
+            let casting = &self.options.casting;
+            casting.apply(&socket).and_then(|()| casting.join(&socket, v6)).map_err(unbound)?;
+        }
+        Listener::new(socket, self.transport, self.options, None).map_err(unbound)
+    }
+
+    fn open(&self, address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
         let socket = self.transport.socket(Domain::for_address(address))?;
         if address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
         }
-        self.options.before_bind(&socket, self.transport)?;
-        socket.bind(&address.into())?;
-        if self.transport == Transport::Udp {
-            self.options.casting.apply(&socket, address.is_ipv6())?;
-            self.options.casting.join(&socket, address.is_ipv6())?;
-        }
-        Listener::new(socket, self.transport, self.options, None)
+        // A port in TIME-WAIT can be bound again; one that is listened on cannot, and neither can one of datagrams.
+        socket.set_reuse_address(self.transport == Transport::Tcp)?;
+        Ok(socket)
     }
 }
 
@@ -166,7 +187,7 @@ impl Listener {
     fn new(socket: Socket, transport: Transport, options: &Listening, path: Option<OwnPath>) -> io::Result<Self> {
         let local = Address::of(&socket.local_addr()?)?;
         let kind = match transport {
-            Transport::Udp => Kind::Mail(Mailbox::new(socket, &local, options.postal)?),
+            Transport::Udp => Kind::Mail(Mailbox::new(socket, &local, options)?),
             Transport::Unix(UnixType::Dgram) => Kind::Shared(Switch::new(socket, local.clone(), options.postal)),
             Transport::Tcp | Transport::Unix(_) => {
                 socket.listen(options.backlog)?;
@@ -175,7 +196,7 @@ impl Listener {
                 Kind::Connections(socket)
             }
         };
-        Ok(Self { kind, transport, local, path })
+        Ok(Self { kind, transport, local, settings: options.settings.clone(), path })
     }
 
     /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused.
@@ -193,7 +214,10 @@ impl Listener {
             Kind::Shared(switch) => switch.accept(),
             Kind::Connections(socket) => match socket.accept() {
                 // Where the peer is gone already there is nobody to talk to.
-                Ok((socket, peer)) => Ok(Connection::new(socket, self.transport, Some(peer), true).ok()),
+                Ok((socket, peer)) => match self.settings.wait(&socket, peer.is_ipv6(), Moment::OnAccepted) {
+                    Ok(()) => Ok(Connection::new(socket, self.transport, Some(peer), true).ok()),
+                    Err(_) => Ok(None),
+                },
                 Err(e) if sys::is_about_one_connection(&e) => Ok(None),
                 Err(e) => Err(e),
             },

@@ -13,6 +13,7 @@ use socket2::{Domain, Socket};
 
 use super::address::{Address, canonical};
 use super::connection::Connection;
+use super::options::{Listening, Moment, Settings};
 use super::transport::Transport;
 use crate::relay::end::Post;
 use crate::sys::mail::{self, Way};
@@ -38,6 +39,7 @@ pub(super) struct Mailbox {
     socket: Arc<Socket>,
     bound: SocketAddr,
     postal: Postal,
+    settings: Settings,
     waiting: RefCell<VecDeque<Letter>>,
     /// Bytes in `waiting` beyond which the kernel's queue holds the rest.
     room: usize,
@@ -45,12 +47,13 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// Takes over a bound socket. It was bound exclusively; only now may our conversations bind beside it.
-    pub(super) fn new(socket: Socket, local: &Address, postal: Postal) -> io::Result<Self> {
+    pub(super) fn new(socket: Socket, local: &Address, options: &Listening) -> io::Result<Self> {
         socket.set_reuse_address(true)?;
         let Address::Inet(bound) = *local else { return Err(io::ErrorKind::InvalidInput.into()) };
         mail::want_destinations(socket.as_fd(), bound.is_ipv6())?;
         let room = socket.recv_buffer_size()?;
-        Ok(Self { socket: Arc::new(socket), bound, postal, waiting: RefCell::default(), room })
+        let (postal, settings) = (options.postal, options.settings.clone());
+        Ok(Self { socket: Arc::new(socket), bound, postal, settings, waiting: RefCell::default(), room })
     }
 
     /// The next sender that has no conversation, with everything of its that has come so far.
@@ -74,6 +77,9 @@ impl Mailbox {
     fn open(&self, way: Way) -> io::Result<Socket> {
         let socket = Transport::Udp.socket(Domain::for_address(way.peer))?;
         socket.set_reuse_address(true)?;
+        for moment in [Moment::BeforeBind, Moment::OnListener] {
+            self.settings.wait(&socket, way.peer.is_ipv6(), moment).map_err(|unset| unset.error)?;
+        }
         socket.bind(&self.source_of(way).into())?;
         socket.connect(&way.peer.into())?;
         Ok(socket)

@@ -1,9 +1,11 @@
 //! WHERE is the peer: addresses, names, sockets. It opens connections; what is said on them is none of its business.
 //!
-//! In reading order: `transport`, `address`, `endpoint` (as typed), `resolve` (names), `options` (of sockets), `listen`
-//! (with `path` for unix, `mailbox` and `switch` for datagrams), `dial`, `connection`.
+//! In reading order: `transport`, `address`, `endpoint` and `places` (as typed), `resolve` (names), `options` (of sockets,
+//! with the `spelling` of their values, and `casting` for datagrams to many), `listen` (with `path` for unix, `mailbox` and `switch` for datagrams), `dial` (with
+//! the `race` of addresses, the `fate` of those who lose, and whether to `retry`), `connection`.
 
 pub mod address;
+pub mod casting;
 pub mod connection;
 pub mod dial;
 pub mod endpoint;
@@ -11,6 +13,8 @@ pub mod listen;
 pub mod mailbox;
 pub mod options;
 pub mod path;
+pub mod places;
 pub mod resolve;
+pub mod spelling;
 mod switch;
 pub mod transport;

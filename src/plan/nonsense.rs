@@ -9,6 +9,8 @@ use super::typed::{Going, Waiting};
 use super::usage;
 use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
 use crate::handler::command::Joined;
+use crate::net::dial::retry::LONGEST_DELAY;
+use crate::net::options::{Setting, Settings};
 use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
 use crate::serve::{Keep, Mode};
@@ -25,6 +27,8 @@ pub(super) struct Asked<'a> {
     both_families: bool,
     per_datagram: bool,
     backlog: bool,
+    settings: &'a Settings,
+    going: Option<&'a Going>,
 }
 
 impl<'a> Asked<'a> {
@@ -40,12 +44,14 @@ impl<'a> Asked<'a> {
             both_families: waiting.both_families,
             per_datagram: waiting.options.postal.each,
             backlog: waiting.backlog.is_some(),
+            settings: &waiting.options.settings,
+            going: None,
         }
     }
 
     pub(super) fn of_going(going: &'a Going) -> Self {
         Self {
-            transport: going.endpoint.transport,
+            transport: going.transport,
             many: None,
             what: &going.talk.what,
             letters: &going.letters,
@@ -55,6 +61,8 @@ impl<'a> Asked<'a> {
             both_families: going.both_families,
             per_datagram: false,
             backlog: false,
+            settings: &going.options.settings,
+            going: Some(going),
         }
     }
 
@@ -91,6 +99,19 @@ impl<'a> Asked<'a> {
 
     fn is_endless(&self) -> bool {
         !self.transport.has_ends()
+    }
+
+    /// Whether somebody goes to a peer and this is so.
+    fn goes(&self, and: impl Fn(&Going) -> bool) -> bool {
+        self.going.is_some_and(and)
+    }
+
+    fn sets(&self, one: fn(&Setting) -> bool) -> bool {
+        self.settings.iter().any(one)
+    }
+
+    fn checks(&self) -> bool {
+        self.goes(|going| going.check.asked.check)
     }
 
     fn has_letters(&self) -> bool {
@@ -211,6 +232,62 @@ const REFUSALS: &[Refusal] = &[
     (
         |a| a.hears_everybody() && (a.ends.send_only || a.ends.acts_on_our_end() || a.what.crlf),
         "-k without a handler hears everybody and sends nothing: only --lines, --datagrams, --idle-timeout and --deadline can act",
+    ),
+    (
+        |a| a.checks() && (a.what.handlers() > 0 || a.what.pipes || a.what.crlf),
+        "--check has no conversation: no command, handler, --pipes or --crlf can act",
+    ),
+    (
+        |a| a.checks() && (a.ends.acts_on_bytes() || a.has_letters()),
+        "--check has no conversation: of the options for its end only --deadline can act",
+    ),
+    (
+        |a| a.checks() && a.sets(|s| matches!(s, Setting::FastOpen | Setting::NoDelay)),
+        "--check sends nothing: --nodelay and --fast-open cannot act",
+    ),
+    (
+        |a| a.checks() && a.sets(|s| matches!(s, Setting::KeepAlive(_))) && a.goes(|g| g.check.stable.is_none()),
+        "--keepalive is for connections that last: --check needs --stable for it",
+    ),
+    (
+        |a| !a.checks() && a.goes(|g| g.check.stable.is_some() || g.check.payload.is_some()),
+        "--stable and --payload are for --check",
+    ),
+    (
+        |a| a.is_endless() && a.goes(|g| g.check.stable.is_some()),
+        "--stable is for what stays open: datagrams have no connection",
+    ),
+    (
+        |a| a.goes(|g| g.retry.retry.is_some() && g.retry.retry_for.is_some()),
+        "--retry and --retry-for exclude each other: a number of tries, or a time",
+    ),
+    (
+        |a| a.goes(|g| g.retry.retry_delay.is_some() && g.retry.retry.is_none()),
+        "--retry-delay needs --retry (--retry-for has delays of its own)",
+    ),
+    (|a| a.goes(|g| g.retry.retry_delay.is_some_and(|delay| delay > LONGEST_DELAY)), "--retry-delay is at most 10 s"),
+    (
+        |a| a.goes(|g| g.retry.retry_for == Some(Duration::ZERO)),
+        "--retry-for 0 leaves no time at all: give more, or none for one try",
+    ),
+    (
+        |a| {
+            let talks = a.is_stdio() && !a.ends.recv_only || a.what.send.is_some() || a.what.send_file.is_some();
+            a.going.is_some() && !talks && a.settings.fast_open()
+        },
+        "--fast-open puts what we say first into the SYN: it needs standard input, --send or --send-file",
+    ),
+    (
+        |a| a.sets(|s| matches!(s, Setting::Tos(_))) && a.sets(|s| matches!(s, Setting::Dscp(_))),
+        "--tos and --dscp are the same byte: give only one of them",
+    ),
+    (|a| a.says.quiet && a.says.json, "--quiet and --json exclude each other"),
+    (|a| a.says.quiet && a.says.trace, "--quiet and --trace exclude each other"),
+    (|a| a.says.trace && a.checks(), "--trace draws conversations, of which --check has none"),
+    (|a| a.says.log_fd.is_some() && a.says.log_file.is_some(), "--log-fd and --log-file exclude each other"),
+    (
+        |a| a.says.quiet && (a.says.log_fd.is_some() || a.says.log_file.is_some()),
+        "--quiet says nothing: --log-fd and --log-file cannot act",
     ),
     (|a| a.says.quiet && a.says.verbose > 0, "--quiet and --verbose exclude each other"),
     (

@@ -7,18 +7,23 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::usage;
-use crate::cli::groups::{LetterArgs, ManyArgs};
+use crate::check::{Peers, Style};
+use crate::cli::groups::{CheckArgs, LetterArgs, ManyArgs, RetryArgs, SayArgs, SocketArgs, TcpArgs};
 use crate::cli::roles::{
     CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
     UnixListen,
 };
 use crate::net::address::Place;
+use crate::net::casting::{Casting, Group};
+use crate::net::dial::retry::Retry;
 use crate::net::endpoint::{At, Endpoint, UnixName};
 use crate::net::mailbox::Postal;
-use crate::net::options::{Casting, Dialing, Group, Listening};
+use crate::net::options::{Dialing, Listening, Setting, Settings};
 use crate::net::path::Access;
+use crate::net::places::Places;
 use crate::net::resolve::Resolving;
 use crate::net::transport::{Transport, UnixType};
+use crate::trace::{self, Level, Saying};
 
 /// Somebody waits for peers.
 pub(super) struct Waiting {
@@ -40,19 +45,30 @@ pub(super) struct Waiting {
 
 /// Somebody goes to a peer.
 pub(super) struct Going {
-    pub(super) endpoint: Endpoint,
+    pub(super) transport: Transport,
+    pub(super) peers: Peers,
     pub(super) resolving: Resolving,
     pub(super) both_families: bool,
     pub(super) options: Dialing,
     pub(super) within: Option<Duration>,
+    pub(super) retry: RetryArgs,
+    pub(super) check: Asking,
     pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
+}
+
+/// What concerns a check.
+#[derive(Default)]
+pub(super) struct Asking {
+    pub(super) asked: CheckArgs,
+    pub(super) stable: Option<Duration>,
+    pub(super) payload: Option<OsString>,
 }
 
 impl Waiting {
     pub(super) fn tcp(typed: Listen) -> Result<Self> {
         let endpoint = inet(Transport::Tcp, &typed.at.place, "fincat listen")?;
-        let mut this = Self::inet(endpoint, typed.at, typed.many, typed.talk);
+        let mut this = Self::inet(endpoint, typed.at, &typed.tcp, typed.many, typed.talk);
         this.take_backlog(typed.backlog);
         this.ready_fd = typed.ready.ready_fd;
         Ok(this)
@@ -60,7 +76,7 @@ impl Waiting {
 
     pub(super) fn udp(typed: UdpListen) -> Result<Self> {
         let endpoint = inet(Transport::Udp, &typed.at.place, "fincat udp listen")?;
-        let mut this = Self::inet(endpoint, typed.at, typed.many, typed.talk);
+        let mut this = Self::inet(endpoint, typed.at, &TcpArgs::default(), typed.many, typed.talk);
         this.options.postal = Postal { each: typed.per_datagram, only: false };
         this.options.casting = casting(&typed.cast, typed.multicast);
         (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
@@ -88,11 +104,12 @@ impl Waiting {
         Ok(this)
     }
 
-    fn inet(endpoint: Endpoint, at: InetListenArgs, many: ManyArgs, talk: TalkArgs) -> Self {
+    fn inet(endpoint: Endpoint, at: InetListenArgs, tcp: &TcpArgs, many: ManyArgs, talk: TalkArgs) -> Self {
         let mut this = Self::at(endpoint, many, talk);
         (this.resolving, this.both_families) = (at.family.resolving(), at.family.v4 && at.family.v6);
         (this.within, this.port_file) = (at.connect_timeout, at.port_file);
-        this.options.reuse_port = at.reuse_port;
+        this.options.settings = settings(&at.socket, tcp);
+        this.options.settings.add(at.reuse_port.then_some(Setting::ReusePort));
         this
     }
 
@@ -123,42 +140,109 @@ impl Waiting {
 
 impl Going {
     pub(super) fn tcp(typed: Connect) -> Result<Self> {
-        let endpoint = peer(Transport::Tcp, &typed.at.place, "fincat connect")?;
-        Ok(Self::inet(endpoint, &typed.at, Casting::default(), typed.talk, LetterArgs::default()))
+        let peers = peers(Transport::Tcp, &typed.at.place, typed.check.check, "fincat connect")?;
+        let mut this = Self::inet(Transport::Tcp, peers, &typed.at, &typed.tcp, typed.talk);
+        this.check = Asking { asked: typed.check, stable: typed.stable, payload: None };
+        Ok(this)
     }
 
     pub(super) fn udp(typed: UdpConnect) -> Result<Self> {
-        let endpoint = peer(Transport::Udp, &typed.at.place, "fincat udp connect")?;
-        Ok(Self::inet(endpoint, &typed.at, casting(&typed.cast, Vec::new()), typed.talk, typed.letters))
+        let peers = peers(Transport::Udp, &typed.at.place, typed.check.check, "fincat udp connect")?;
+        let mut this = Self::inet(Transport::Udp, peers, &typed.at, &TcpArgs::default(), typed.talk);
+        this.options.casting = casting(&typed.cast, Vec::new());
+        this.letters = typed.letters;
+        this.check = Asking { asked: typed.check, stable: None, payload: typed.payload };
+        Ok(this)
     }
 
     pub(super) fn unix(typed: UnixConnect) -> Result<Self> {
+        let endpoint = unix(typed.at.kind, typed.at.path, "fincat unix connect")?;
         Ok(Self {
-            endpoint: unix(typed.at.kind, typed.at.path, "fincat unix connect")?,
+            transport: endpoint.transport,
+            peers: Peers::One(endpoint.at),
             resolving: Resolving::default(),
             both_families: false,
             options: Dialing::default(),
             within: typed.connect_timeout,
+            retry: typed.retry,
+            check: Asking { asked: typed.check, stable: typed.stable, payload: None },
             talk: typed.talk,
             letters: typed.letters,
         })
     }
 
-    fn inet(endpoint: Endpoint, at: &InetConnectArgs, casting: Casting, talk: TalkArgs, letters: LetterArgs) -> Self {
+    fn inet(transport: Transport, peers: Peers, at: &InetConnectArgs, tcp: &TcpArgs, talk: TalkArgs) -> Self {
+        let (source, source_port) = (at.source, at.source_port);
         Self {
-            endpoint,
+            transport,
+            peers,
             resolving: at.family.resolving(),
             both_families: at.family.v4 && at.family.v6,
-            options: Dialing { source: at.source, source_port: at.source_port, casting },
+            options: Dialing { source, source_port, settings: settings(&at.socket, tcp), ..Dialing::default() },
             within: at.connect_timeout,
+            retry: at.retry,
+            check: Asking::default(),
             talk,
-            letters,
+            letters: LetterArgs::default(),
         }
     }
 }
 
+impl RetryArgs {
+    pub(super) fn retry(&self) -> Retry {
+        match (self.retry_for, self.retry) {
+            (Some(time), _) => Retry::For(time),
+            (None, Some(times)) => Retry::Times { times, delay: self.retry_delay },
+            (None, None) => Retry::Never,
+        }
+    }
+}
+
+impl SayArgs {
+    /// How the answers of a check are shown.
+    pub(super) fn style(&self) -> Style {
+        match (self.quiet, self.json) {
+            (true, _) => Style::Silent,
+            (_, true) => Style::Json,
+            _ => Style::Lines,
+        }
+    }
+
+    /// What is said, how and where. JSON is for programs, which want to know of each conversation.
+    pub(super) fn saying(&self) -> Saying {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, 0) if !self.json => Level::Failures,
+            (_, 0 | 1) => Level::Conversations,
+            _ => Level::Everything,
+        };
+        let file = || self.log_file.clone().map(trace::Place::File);
+        let to = self.log_fd.map(trace::Place::Descriptor).or_else(file);
+        let style = if self.json { trace::Style::Json } else { trace::Style::Text };
+        Saying { level, style, traces: self.trace, to }
+    }
+}
+
 fn casting(cast: &CastArgs, groups: Vec<Group>) -> Casting {
-    Casting { broadcast: cast.broadcast, groups, ttl: cast.ttl }
+    Casting { broadcast: cast.broadcast, groups }
+}
+
+fn settings(socket: &SocketArgs, tcp: &TcpArgs) -> Settings {
+    let mut settings = Settings::default();
+    settings.add(socket.interface.clone().map(Setting::Interface));
+    settings.add(socket.mark.map(Setting::Mark));
+    settings.add(socket.rcvbuf.map(Setting::ReceiveBuffer));
+    settings.add(socket.sndbuf.map(Setting::SendBuffer));
+    settings.add(socket.ttl.map(Setting::Ttl));
+    settings.add(socket.tos.map(Setting::Tos));
+    settings.add(socket.dscp.map(Setting::Dscp));
+    settings.add(tcp.mss.map(Setting::SegmentSize));
+    settings.add(tcp.congestion.clone().map(Setting::Congestion));
+    settings.add(tcp.fast_open.then_some(Setting::FastOpen));
+    settings.add(tcp.nodelay.then_some(Setting::NoDelay));
+    settings.add(tcp.keepalive.map(Setting::KeepAlive));
+    settings.add(tcp.user_timeout.map(Setting::UserTimeout));
+    settings
 }
 
 fn inet(transport: Transport, words: &[String], role: &str) -> Result<Endpoint> {
@@ -166,12 +250,17 @@ fn inet(transport: Transport, words: &[String], role: &str) -> Result<Endpoint> 
     Ok(Endpoint { transport, at: At::Place(place) })
 }
 
-fn peer(transport: Transport, words: &[String], role: &str) -> Result<Endpoint> {
+/// One peer to talk to, or several to look at.
+fn peers(transport: Transport, words: &[String], several: bool, role: &str) -> Result<Peers> {
+    if several {
+        let places = Places::parse(words).map_err(|why| usage(format!("{why}; see {role} --help")))?;
+        return Ok(Peers::Several(places));
+    }
     let endpoint = inet(transport, words, role)?;
     match &endpoint.at {
         At::Place(Place { host: None, .. }) => Err(usage(format!("a host is missing: {role} HOST PORT"))),
         At::Place(Place { port: 0, .. }) => Err(usage("port 0 is nobody's: connect to a port from 1 to 65535")),
-        _ => Ok(endpoint),
+        _ => Ok(Peers::One(endpoint.at)),
     }
 }
 

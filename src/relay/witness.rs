@@ -9,8 +9,8 @@ use super::end::Reader;
 use super::flow::{Flow, State as FlowState};
 use super::outcome::{Bound, Ending, Outcome};
 use super::{Phase, Relay};
-use crate::sys;
 use crate::sys::tcp::{self, Info, State};
+use crate::sys::{self, PollFlags};
 use crate::trace::{Event, Log, Moment, Step, Tcp, TimeWait, Verdict};
 
 /// A witness of one conversation.
@@ -97,11 +97,18 @@ impl Relay<'_> {
 
 impl Witness {
     /// A witness of a conversation that begins, with time counted from `since`; None where nobody asked for one.
-    pub fn of(log: &Log, since: Instant, peer: BorrowedFd<'_>, accepted: bool) -> Option<Self> {
+    pub fn of(
+        log: &Log,
+        since: Instant,
+        peer: BorrowedFd<'_>,
+        accepted: bool,
+        handshake: Option<Duration>,
+    ) -> Option<Self> {
         let info = log.traces().then(|| tcp::info(peer))?;
         let this = Self::new(log, since, info.is_some());
         let step = if accepted { Step::Accepted } else { Step::Connected };
-        this.step(step, info.as_ref(), None);
+        let note = handshake.map(|took| format!("after {:.3} ms", took.as_secs_f64() * 1000.0));
+        this.step(step, peer, info.as_ref(), note.as_deref());
         Some(this)
     }
 
@@ -124,18 +131,19 @@ impl Witness {
         }
     }
 
-    /// Says a step.
-    fn step(&self, step: Step, info: Option<&Info>, note: Option<&str>) {
-        let state = info.map(|info| self.state(info.state));
+    /// Says a step of the conversation on this socket.
+    fn step(&self, step: Step, peer: BorrowedFd<'_>, info: Option<&Info>, note: Option<&str>) {
+        let failed = !sys::ready(peer, PollFlags::empty()).intersection(PollFlags::ERR).is_empty();
+        let state = info.map(|info| self.state(info.state, failed));
         let (name, inferred) = state.map_or((None, false), |(name, inferred)| (Some(name), inferred));
         let at = self.since.elapsed();
         self.log.say(&Event::Step(Moment { step, at, tcp: self.tcp, state: name, inferred, note }));
     }
 
     /// TIME-WAIT shows as CLOSED; what came before tells them apart.
-    fn state(&self, state: State) -> (&'static str, bool) {
+    fn state(&self, state: State, failed: bool) -> (&'static str, bool) {
         let ours = self.first_fin == Some(Side::We) || self.crossed;
-        if state == State::Closed && self.peers_fin && self.our_fin && ours && !self.reset {
+        if state == State::Closed && self.our_fin && ours && !failed && !self.reset {
             (State::TimeWait.name(), true)
         } else {
             (state.name(), false)
@@ -145,10 +153,10 @@ impl Witness {
     /// So many bytes were given to the peer and taken from it by now.
     pub(super) fn moved(&mut self, peer: BorrowedFd<'_>, given: u64, taken: u64) {
         if taken > 0 && !std::mem::replace(&mut self.received, true) {
-            self.step(Step::Received, tcp::info(peer).as_ref(), None);
+            self.step(Step::Received, peer, tcp::info(peer).as_ref(), None);
         }
         if given > 0 && !std::mem::replace(&mut self.sent, true) {
-            self.step(Step::Sent, tcp::info(peer).as_ref(), None);
+            self.step(Step::Sent, peer, tcp::info(peer).as_ref(), None);
         }
     }
 
@@ -162,7 +170,7 @@ impl Witness {
     pub fn our_fin(&mut self, peer: BorrowedFd<'_>) {
         if !std::mem::replace(&mut self.our_fin, true) && !self.reset {
             self.first_fin.get_or_insert(Side::We);
-            self.step(Step::OurFin, tcp::info(peer).as_ref(), None);
+            self.step(Step::OurFin, peer, tcp::info(peer).as_ref(), None);
         }
     }
 
@@ -174,16 +182,16 @@ impl Witness {
         let info = tcp::info(peer);
         self.crossed = self.our_fin && info.is_some_and(|info| info.state == State::Closing);
         // An acknowledgement that came with it is older.
-        self.note_acknowledgement(info.as_ref());
+        self.note_acknowledgement(peer, info.as_ref());
         self.peers_fin = true;
         self.first_fin.get_or_insert(Side::Peer);
-        self.step(Step::PeersFin, info.as_ref(), None);
+        self.step(Step::PeersFin, peer, info.as_ref(), None);
     }
 
     /// Looks for the acknowledgement of our FIN, which wakes no poll(2).
     pub fn look(&mut self, peer: BorrowedFd<'_>) {
         if self.awaits_an_acknowledgement() {
-            self.note_acknowledgement(tcp::info(peer).as_ref());
+            self.note_acknowledgement(peer, tcp::info(peer).as_ref());
         }
     }
 
@@ -197,11 +205,11 @@ impl Witness {
         self.awaits_an_acknowledgement() && Instant::now() < until
     }
 
-    fn note_acknowledgement(&mut self, info: Option<&Info>) {
+    fn note_acknowledgement(&mut self, peer: BorrowedFd<'_>, info: Option<&Info>) {
         let Some(info) = info.filter(|info| !info.state.awaits_the_ack_of_our_fin()) else { return };
         if self.awaits_an_acknowledgement() && info.state != State::Established {
             self.acknowledged = true;
-            self.step(Step::Acknowledged, Some(info), None);
+            self.step(Step::Acknowledged, peer, Some(info), None);
         }
     }
 
@@ -214,13 +222,13 @@ impl Witness {
             _ => return,
         };
         self.reset = true;
-        self.step(step, tcp::info(peer).as_ref(), None);
+        self.step(step, peer, tcp::info(peer).as_ref(), None);
     }
 
     /// Says what has become of it; the socket is still open.
     pub fn conclude(&mut self, peer: BorrowedFd<'_>, outcome: &Outcome) {
         let info = tcp::info(peer);
-        self.note_acknowledgement(info.as_ref());
+        self.note_acknowledgement(peer, info.as_ref());
         let unacknowledged = self.unacknowledged(peer, info.as_ref());
         let ended = matches!(outcome.ending, Ending::Order) && !self.reset;
         let tcp = info.map(|info| Tcp {
@@ -244,7 +252,9 @@ impl Witness {
 
     fn unacknowledged(&self, peer: BorrowedFd<'_>, info: Option<&Info>) -> Option<u64> {
         let info = info?;
-        let fin = u64::from(self.our_fin && info.state.awaits_the_ack_of_our_fin());
+        // A connection that was reset shows as CLOSED; its FIN was not acknowledged either.
+        let pending = info.state.awaits_the_ack_of_our_fin() || self.reset && !self.acknowledged;
+        let fin = u64::from(self.our_fin && pending);
         Some(sys::unacknowledged(peer).saturating_sub(fin))
     }
 

@@ -63,7 +63,7 @@ impl Lent {
         log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
-        let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted);
+        let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted, peer.handshake);
         Ok(Self { peer, log, started, asked, state, witness, ended: None, verdict: Verdict::InOrder })
     }
 

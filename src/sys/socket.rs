@@ -76,3 +76,21 @@ pub fn peer_credentials(socket: BorrowedFd<'_>) -> Option<Credentials> {
     let who = sockopt::socket_peercred(socket).ok()?;
     Some(Credentials { pid: who.pid.as_raw_nonzero().get(), uid: who.uid.as_raw(), gid: who.gid.as_raw() })
 }
+
+/// Lets data travel in the SYN of a connection that is to be opened, where the peer has given us a cookie
+/// (`TCP_FASTOPEN_CONNECT`): connect(2) then returns at once, and the SYN waits for the first data.
+pub fn fast_open_connect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_tcp(socket, libc::TCP_FASTOPEN_CONNECT, 1)
+}
+
+/// Lets a listener take data from SYNs (`TCP_FASTOPEN`), from as many connections at a time as `queue` says.
+pub fn fast_open_listener(socket: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
+    set_tcp(socket, libc::TCP_FASTOPEN, libc::c_int::try_from(queue).unwrap_or(libc::c_int::MAX))
+}
+
+fn set_tcp(socket: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(std::mem::size_of_val(&value)).unwrap_or(0);
+    // SAFETY: the option is an int, and an int that outlives the call is given.
+    let r = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), size) };
+    if r == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -34,6 +34,7 @@ fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
         Event::Refused { peer, why } => ("refused", vec![("peer", (*peer).into()), ("reason", (*why).into())]),
         Event::Oversized { count } => ("oversized", vec![("datagrams", (*count).into())]),
         Event::Paused { why } => ("paused", vec![("reason", (*why).into())]),
+        Event::Again { why, after } => ("retry", vec![("message", (*why).into()), ("after_ms", milliseconds(*after))]),
         Event::Listening { local } => ("listening", vec![("local", (*local).into())]),
         Event::Opened { accepted, .. } => ("opened", vec![("accepted", (*accepted).into())]),
         Event::Closed { first, ending, how, status, sent, received, took } => {

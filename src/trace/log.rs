@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -22,6 +23,28 @@ pub enum Style {
     Text,
     /// One object of JSON.
     Json,
+}
+
+/// What is to be said, how and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saying {
+    /// How much.
+    pub level: Level,
+    /// As what.
+    pub style: Style,
+    /// The life of each conversation is drawn.
+    pub traces: bool,
+    /// Where; on standard error where nothing is said.
+    pub to: Option<Place>,
+}
+
+/// Where a log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To a descriptor that our caller has opened.
+    Descriptor(i32),
+    /// To the end of a file.
+    File(PathBuf),
 }
 
 /// The conversation that a line is about.
@@ -49,15 +72,10 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log on standard error, or on a file that was opened for it.
-    pub fn new(level: Level, style: Style, to: Option<File>) -> Self {
-        Self { level, style, traces: false, to: to.map(Arc::new), about: None }
-    }
-
-    /// The same log, which also draws the life of each conversation (`--trace`).
-    #[must_use]
-    pub fn tracing(self, traces: bool) -> Self {
-        Self { traces, ..self }
+    /// A log on standard error, or on what was opened for it.
+    pub fn new(saying: &Saying, to: Option<File>) -> Self {
+        let Saying { level, style, traces, .. } = *saying;
+        Self { level, style, traces, to: to.map(Arc::new), about: None }
     }
 
     /// Whether the life of each conversation is drawn.

@@ -10,6 +10,8 @@ use clap::Command;
 use clap_complete::{Shell, generate};
 use fincat::cli::Typed;
 
+use crate::launch::Launch;
+
 /// The command line, with everything that clap adds to it.
 fn command() -> Command {
     let mut command = fincat::cli::command();
@@ -153,7 +155,8 @@ fn words(line: &str) -> Vec<OsString> {
 
 /// `line` with something in the place of what a reader, a shell or ssh would put in.
 fn filled(line: &str) -> String {
-    let line = line.trim_end_matches(':').replace("PORT", "80").replace("$addr", "localhost:80").replace("%p", "80");
+    let line = line.trim_end_matches(':').replace("PORT", "80").replace("$addr", "localhost:80");
+    let line = line.replace("$port", "80").replace("%p", "80");
     let line = line.replace(" ADDR", " 127.0.0.1").replace(" NET", " 10.0.0.0/8").replace("$(mktemp -d)", "/folder");
     // Any other variable is a path.
     line.replace(" $", " /")
@@ -200,4 +203,49 @@ fn every_documented_line_is_accepted() {
         }
     }
     assert!(refused.is_empty(), "{}", refused.concat());
+}
+
+/// The lines that people paste into CI are run as they are printed, by sh, with this fincat.
+#[test]
+fn is_it_up_can_be_pasted() {
+    let readme = text("README.md");
+    let section = readme.split("\n## Is it up?\n").nth(1).expect("the section");
+    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("its lines");
+    let lines = block.lines().filter(|line| line.starts_with("fincat connect -z ")).count();
+    assert_eq!(lines, 5, "{block}");
+    let folder = Path::new(env!("CARGO_BIN_EXE_fincat")).parent().expect("a folder");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let exit = Launch::new().env("PATH", path).start("sh", ["-c", block]).wait().expect(0);
+    let said = String::from_utf8_lossy(&exit.stdout).into_owned();
+    let told: Vec<String> = said.lines().map(without_numbers).collect();
+    let json = |port: &str, status: &str, ms: &str| {
+        format!(r#"{{"host":"127.0.0.1","port":{port},"status":"{status}","ms":{ms}}}"#)
+    };
+    let wanted = [
+        "127.0.0.1 N open N ms".to_owned(),
+        "127.0.0.1 N open N ms".to_owned(),
+        "localhost N open N ms".to_owned(),
+        "all up: go on".to_owned(),
+        json("N", "open", "N"),
+        json("1", "refused", "null"),
+        json("2", "refused", "null"),
+        json("3", "refused", "null"),
+        "status 4".to_owned(),
+        "127.0.0.1 N open N ms".to_owned(),
+        "no proxy in front of nothing".to_owned(),
+        "quick enough".to_owned(),
+    ];
+    assert_eq!(told, wanted, "{exit}");
+    assert_eq!(exit.stderr, "", "{exit}");
+}
+
+/// A line with `N` for each port that was chosen and each time that was measured.
+fn without_numbers(line: &str) -> String {
+    let is_large = |word: &str| word.contains('.') && word.parse::<f64>().is_ok() || word.len() > 3;
+    let number = |word: &str| word.parse::<f64>().is_ok() && is_large(word);
+    let words = line.split_inclusive([' ', ':', ',', '}']).map(|piece| {
+        let word = piece.trim_end_matches([' ', ':', ',', '}']);
+        if number(word) { format!("N{}", &piece[word.len()..]) } else { piece.to_owned() }
+    });
+    words.collect()
 }

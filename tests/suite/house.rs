@@ -21,7 +21,7 @@ const ROOMS: [Row; 11] = [
     ("session", &["net", "handler", "relay", "trace", "sys", "exit"]),
     ("serve", &["net", "session", "trace", "sys", "exit", "handler::command::Roster"]),
     ("check", &["net", "trace", "sys", "exit"]),
-    ("plan", &["cli", "exit", "trace", "net", "relay", "handler", "serve", "session"]),
+    ("plan", &["check", "cli", "exit", "trace", "net", "relay", "handler", "serve", "session"]),
     ("cli", &["exit", "trace", "net", "relay", "handler", "serve", "session"]),
 ];
 
