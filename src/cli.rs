@@ -7,7 +7,7 @@ pub mod roles;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use self::roles::{Connect, Listen, UdpConnect, UdpListen, UnixConnect, UnixListen};
 
@@ -129,11 +129,36 @@ pub fn read(line: &[OsString]) -> Typed {
     if !is_ours {
         return Typed::Refuse(nc::answer(&line[1..]));
     }
+    if let Some(command) = read_role(line) {
+        return Typed::Command(Box::new(command));
+    }
     match Cli::try_parse_from(line) {
         Ok(cli) => Typed::Command(Box::new(cli.command)),
         Err(error) if error.exit_code() == 0 => Typed::Print(on_one_screen(&error.to_string())),
         Err(error) => Typed::Refuse(refusal::sentence(&error, line)),
     }
+}
+
+/// Reads a line that makes sense, with no more of the command line built than the one role it names: the whole takes
+/// longer than everything else until somebody is listening. None for help and for a line that makes no sense: of these
+/// the whole speaks.
+fn read_role(line: &[OsString]) -> Option<Command> {
+    let word = |at: usize| line.get(at).and_then(|word| word.to_str());
+    Some(match (word(1)?, word(2)) {
+        ("listen", _) => Command::Listen(role(&line[1..])?),
+        ("connect", _) => Command::Connect(role(&line[1..])?),
+        ("udp", Some("listen")) => Command::Udp(Udp::Listen(role(&line[2..])?)),
+        ("udp", Some("connect")) => Command::Udp(Udp::Connect(role(&line[2..])?)),
+        ("unix", Some("listen")) => Command::Unix(Unix::Listen(role(&line[2..])?)),
+        ("unix", Some("connect")) => Command::Unix(Unix::Connect(role(&line[2..])?)),
+        _ => return None,
+    })
+}
+
+/// Reads the words of a role, its name first.
+fn role<R: Args>(words: &[OsString]) -> Option<R> {
+    let matches = R::augment_args(clap::Command::new("role")).try_get_matches_from(words).ok()?;
+    R::from_arg_matches(&matches).ok()
 }
 
 /// The short help without its blank lines, so that it fits a screen; everything else as it is.

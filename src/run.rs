@@ -222,7 +222,8 @@ fn hear_everybody(listeners: Vec<Listener>, stopping: Stopping<'_>, terms: Terms
     let failed = |e: io::Error| Failure::error(Status::Failure, format!("cannot hear everybody: {}", reason(&e)));
     let mut front = Front { listeners: Vec::new(), stopping };
     let connections = listeners.into_iter().map(Listener::everybody).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    let threads = Threads::new(Arc::new(terms), signals.kill()).map_err(failed)?;
+    let kill = signals.kill().map_err(failed)?;
+    let threads = Threads::new(Arc::new(terms), kill).map_err(failed)?;
     let status = serve::everybody(connections.into_iter().flatten().collect(), threads, &mut front).map_err(failed)?;
     Ok(signals.received().map_or(status, Status::Signal))
 }
@@ -248,7 +249,7 @@ fn serve_many(
         }
         Mode::Thread => {
             let (needed, raise) = (terms.task.descriptors(), !terms.task.runs_a_command());
-            let mut threads = Threads::new(Arc::new(terms), signals.kill())?;
+            let mut threads = Threads::new(Arc::new(terms), signals.kill()?)?;
             // Commands would inherit a raised limit, so it is raised for the others only.
             server.fit(needed, SPARE, raise)?;
             server.make_room()?;

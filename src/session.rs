@@ -14,7 +14,7 @@ use self::lent::Lent;
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::{self, Circumstances, Letters, Task, Wiring};
-use crate::net::connection::Connection;
+use crate::net::connection::{Connection, Name};
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Bound, Ending, Outcome};
@@ -115,7 +115,7 @@ pub fn converse(
     }
     let name = peer.name();
     let log = terms.log.about(|| about(&peer));
-    log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+    say_opened(&peer, &log);
     let upstream = OnceCell::new();
     let wiring = loop {
         let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
@@ -137,7 +137,7 @@ pub fn converse(
             if let Some(sentence) = failure(&outcome.ending, &name) {
                 log.say(&Event::Failure(&sentence));
             }
-            let report = settle(&outcome, errand, attention);
+            let report = settle(&outcome, errand, &log, attention);
             say_closed(&outcome, report.status, &log, started);
             report
         }
@@ -203,7 +203,7 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
 }
 
 /// What became of a conversation whose bytes have been moved, and of its command, if it had one.
-fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'_, '_>) -> Report {
+fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut Attention<'_, '_>) -> Report {
     let status = match status_of(&outcome.ending) {
         // Everything else went well, but not everything was sent.
         Status::Order if outcome.oversized > 0 => Status::Failure,
@@ -215,11 +215,14 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, attention: &mut Attention<'
     if status != Status::Order {
         errand.hasten(Verdict::CalledOff);
     }
-    let own = await_end(errand, attention);
+    let own = await_end(errand, attention).unwrap_or_else(|e| {
+        log.say(&Event::Failure(&e.to_string()));
+        Failure::status(&e)
+    });
     Report { status: if status == Status::Order { own } else { status }, output_gone }
 }
 
-fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
+fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> anyhow::Result<Status> {
     loop {
         errand.tick();
         match attention.wait(errand.as_fd(), errand.until()) {
@@ -230,16 +233,20 @@ fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> Status {
             Waited::Call(Call::GoOn) | Waited::Time => {}
         }
     }
-    match (errand.verdict, errand.reap()) {
-        (Verdict::TimedOut, _) => Status::TimedOut,
-        (_, Some(ended)) => status_of_command(ended),
-        (_, None) => Status::Failure,
+    let ended = errand.reap();
+    if errand.verdict == Verdict::TimedOut { Ok(Status::TimedOut) } else { ended.map(status_of_command) }
+}
+
+fn say_opened(peer: &Connection, log: &Log) {
+    if log.wants(Level::Conversations) {
+        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
     }
 }
 
 /// What a log says of a conversation on every line.
 fn about(peer: &Connection) -> About {
-    About { id: peer.id, transport: peer.transport.word(), local: peer.local.to_string(), peer: peer.name() }
+    let (local, name) = (peer.local.to_string(), peer.name().to_string());
+    About { id: peer.id, transport: peer.transport.word(), local, peer: name }
 }
 
 fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
@@ -329,7 +336,7 @@ fn command_ended(ended: Ended) -> String {
 }
 
 /// The sentence about a conversation that failed; None where it did not, or its end speaks for itself.
-fn failure(ending: &Ending, peer: &str) -> Option<String> {
+fn failure(ending: &Ending, peer: &Name) -> Option<String> {
     match ending {
         Ending::Order | Ending::Abort | Ending::OutputGone { .. } | Ending::Called => None,
         Ending::Local { verb, object, error } => Some(format!("cannot {verb} {object}: {}", reason(error))),

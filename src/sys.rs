@@ -3,10 +3,12 @@
 #![allow(unsafe_code)]
 
 pub mod board;
+pub mod entry;
 pub mod mail;
 pub mod passage;
 pub mod process;
 pub mod socket;
+pub mod start;
 pub mod tcp;
 
 use std::fs::OpenOptions;
@@ -261,10 +263,13 @@ pub fn in_foreground(fd: BorrowedFd<'_>) -> bool {
 
 /// A pipe, close-on-exec: its end to read, its end to write. `nonblock` names the ends that are ours to poll.
 pub fn pipe(nonblock: PipeEnds) -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let both = if nonblock == PipeEnds::Both { PipeFlags::NONBLOCK } else { PipeFlags::empty() };
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | both)?;
     let end = match nonblock {
         PipeEnds::Reader => reader.as_fd(),
         PipeEnds::Writer => writer.as_fd(),
+        PipeEnds::Both => return Ok((reader, writer)),
     };
     rustix::fs::fcntl_setfl(end, OFlags::NONBLOCK)?;
     Ok((reader, writer))
@@ -273,6 +278,8 @@ pub fn pipe(nonblock: PipeEnds) -> io::Result<(OwnedFd, OwnedFd)> {
 /// The end of a pipe that stays with us; the other one is a command's, which expects it to block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipeEnds {
+    /// We do both.
+    Both,
     /// We read.
     Reader,
     /// We write.
@@ -282,6 +289,16 @@ pub enum PipeEnds {
 /// A second descriptor for the same open file description, close-on-exec.
 pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+/// Puts a copy of `new` in the place of the descriptor `old`, close-on-exec, in one step: whoever knows the number, a
+/// signal handler too, has the new one from then on.
+pub fn replace(old: RawFd, new: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the number stays open; what it stood for is released by the kernel.
+    match unsafe { libc::dup3(new.as_raw_fd(), old, libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Keeps every descriptor above 2 that our caller left open from the commands we start.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
 
@@ -18,7 +18,8 @@ use crate::net::transport::Transport;
 use crate::relay::Flows;
 use crate::relay::closing::Input;
 use crate::relay::end::{Handle, Sink, Source};
-use crate::sys::process::{self, Child, Ended, Start};
+use crate::sys::process::{self, Child, Ended};
+use crate::sys::start::{self, Start};
 use crate::sys::{self, Manner, Pid, PipeEnds, Signal};
 use crate::trace::{Event, reason};
 
@@ -50,7 +51,11 @@ pub enum Joined {
 struct Found {
     file: CString,
     arguments: Vec<CString>,
+    /// The same for the shell, should the file turn out to be a script that names no interpreter.
+    script: Vec<CString>,
     environment: Vec<CString>,
+    /// The signals that a command gets back as they were; nobody changes their dispositions once conversations begin.
+    altered: OnceLock<Vec<i32>>,
 }
 
 impl Command {
@@ -83,9 +88,14 @@ impl Command {
         let path = find(name).map_err(|e| cannot_run(name, &e))?;
         let string = |s: &OsStr| CString::new(s.as_bytes()).map_err(|e| cannot_run(name, &e.into()));
         let inherited = std::env::vars_os().filter(|(name, _)| !is_told(name));
+        let file = string(path.as_os_str())?;
+        let arguments: Vec<CString> = self.words.iter().map(|word| string(word)).collect::<Result<_>>()?;
+        let script = [c"sh".to_owned(), file.clone()].into_iter().chain(arguments.iter().skip(1).cloned());
         self.found = Some(Found {
-            file: string(path.as_os_str())?,
-            arguments: self.words.iter().map(|word| string(word)).collect::<Result<_>>()?,
+            script: script.collect(),
+            file,
+            arguments,
+            altered: OnceLock::new(),
             environment: inherited.filter_map(|(name, value)| variable(&name, &value)).collect(),
         });
         Ok(())
@@ -136,20 +146,19 @@ impl Command {
     ) -> io::Result<Running> {
         let found = self.found.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let environment: Vec<CString> = found.environment.iter().cloned().chain(told(peer, with.number)).collect();
-        let start = |file: &CString, arguments: &[CString]| {
-            let own_group = self.own_group;
-            process::start(&Start { file, arguments, environment: &environment, input, output, own_group })
+        let start = Start {
+            file: &found.file,
+            arguments: &found.arguments,
+            script: &found.script,
+            environment,
+            altered: found.altered.get_or_init(start::altered),
+            input,
+            output,
+            own_group: self.own_group,
+            // In a server the others go on meanwhile.
+            ahead: self.own_group,
         };
-        Running::enrol(with.roster, || match start(&found.file, &found.arguments) {
-            // A script without an interpreter line is the shell's, as execvp(3) and every shell have it.
-            Err(e) if process::is_not_a_program(&e) => {
-                let own = |s: &str| CString::new(s).unwrap_or_default();
-                let mut arguments = vec![own("sh"), found.file.clone()];
-                arguments.extend(found.arguments.iter().skip(1).cloned());
-                start(&own("/bin/sh"), &arguments)
-            }
-            other => other,
-        })
+        Running::enrol(with.roster, self.words[0].as_os_str().into(), || start::start(start))
     }
 }
 
@@ -281,15 +290,17 @@ impl Roster {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a process and takes it in, in one step: no signal that is passed on can miss it.
-    pub fn enrol(&self, start: impl FnOnce() -> io::Result<Child>) -> io::Result<Arc<Child>> {
+    /// Starts a process and takes it in, in one step: no signal that is passed on can miss it. What else `start` makes
+    /// is handed on.
+    pub fn enrol<T>(&self, start: impl FnOnce() -> io::Result<(Child, T)>) -> io::Result<(Arc<Child>, T)> {
         let mut entries = self.lock();
-        let child = Arc::new(start()?);
+        let (child, other) = start()?;
+        let child = Arc::new(child);
         if entries.leaving {
             child.signal(Signal::TERM);
         }
         entries.children.push(Arc::clone(&child));
-        Ok(child)
+        Ok((child, other))
     }
 
     /// Reaps a process and takes it off; waits where it has not ended.
@@ -307,23 +318,20 @@ impl Roster {
 /// A command under way.
 #[derive(Debug)]
 pub struct Running {
+    name: Box<OsStr>,
     child: Arc<Child>,
     end: OwnedFd,
     roster: Roster,
 }
 
 impl Running {
-    fn enrol(roster: &Roster, start: impl FnOnce() -> io::Result<Child>) -> io::Result<Self> {
-        let child = roster.enrol(start)?;
-        match child.descriptor() {
-            Ok(end) => Ok(Self { child, end, roster: roster.clone() }),
-            Err(e) => {
-                // Unwatched it would be nobody's: better none than that.
-                child.signal(Signal::KILL);
-                let _ = roster.reap(&child);
-                Err(e)
-            }
-        }
+    fn enrol(
+        roster: &Roster,
+        name: Box<OsStr>,
+        start: impl FnOnce() -> io::Result<(Child, OwnedFd)>,
+    ) -> io::Result<Self> {
+        let (child, end) = roster.enrol(start)?;
+        Ok(Self { name, child, end, roster: roster.clone() })
     }
 
     /// Its process.
@@ -336,9 +344,9 @@ impl Running {
         self.child.signal(signal);
     }
 
-    /// Reaps it; waits where it has not ended.
-    pub fn reap(&self) -> io::Result<Ended> {
-        self.roster.reap(&self.child)
+    /// Reaps it; waits where it has not ended. Fails, with the status of a shell, where it could not be executed.
+    pub fn reap(&self) -> Result<Ended> {
+        self.roster.reap(&self.child).map_err(|e| cannot_run(&self.name, &e))
     }
 }
 

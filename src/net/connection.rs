@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::AtomicU64;
@@ -95,13 +96,9 @@ impl Connection {
         }
     }
 
-    /// Who the peer is, for messages: its address, or its process where it has none.
-    pub fn name(&self) -> String {
-        match (&self.peer, self.credentials) {
-            (Address::Unix(UnixName::Unnamed), Some(who)) => format!("process {}", who.pid),
-            (Address::Inet(nobody), _) if nobody.port() == 0 => "everybody".into(),
-            (peer, _) => peer.to_string(),
-        }
+    /// Who the peer is, for messages.
+    pub fn name(&self) -> Name {
+        Name { peer: self.peer.clone(), credentials: self.credentials }
     }
 
     /// Our end, for messages, with whose process the peer is where that is known.
@@ -146,6 +143,23 @@ impl Connection {
             }
             None => sink.in_packets(self.transport.has_ends(), self.transport.usual_size()),
             Some(post) => sink.in_packets(false, self.transport.usual_size()).by(post.clone()),
+        }
+    }
+}
+
+/// Who a peer is, in a message's words: its address, or its process where it has none. Most are never said.
+#[derive(Clone, Debug)]
+pub struct Name {
+    peer: Address,
+    credentials: Option<Credentials>,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.peer, self.credentials) {
+            (Address::Unix(UnixName::Unnamed), Some(who)) => write!(f, "process {}", who.pid),
+            (Address::Inet(nobody), _) if nobody.port() == 0 => f.write_str("everybody"),
+            (peer, _) => peer.fmt(f),
         }
     }
 }

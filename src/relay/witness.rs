@@ -15,6 +15,7 @@ use crate::trace::{Event, Log, Moment, Step, Tcp, TimeWait, Verdict};
 
 /// A witness of one conversation.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a step that was seen")]
 pub struct Witness {
     log: Log,
     since: Instant,

@@ -74,19 +74,20 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
 
 /// Draws a stage of dialing.
 fn draw(log: &Log, since: Instant, stage: &Stage<'_>) {
-    let (step, state, note) = match stage {
+    let (step, note) = match stage {
         Stage::Resolved(addresses) => {
             let addresses: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
-            (Step::Resolved, None, addresses.join(" "))
+            (Step::Resolved, addresses.join(" "))
         }
-        Stage::Began(address, _) => (Step::Attempt, Some(State::SynSent), address.to_string()),
-        Stage::Failed(address, error) => (Step::Failed, None, format!("{address}: {}", reason(error))),
+        Stage::Began(address, _) => (Step::Attempt, address.to_string()),
+        Stage::Failed(address, error) => (Step::Failed, format!("{address}: {}", reason(error))),
     };
     // The sample may be later than the answer of a peer that is near.
     let sample = if let Stage::Began(_, sample) = stage { *sample } else { None };
-    let (tcp, inferred) = (sample.is_some(), sample.is_some_and(|sample| sample != State::SynSent));
-    let state = state.filter(|_| tcp).map(State::name);
-    let moment = Moment { step, at: since.elapsed(), tcp, state, inferred, note: Some(&note) };
+    let inferred = sample.is_some_and(|sample| sample != State::SynSent);
+    let syn_sent = sample.map(|_| State::SynSent.name());
+    let tcp = sample.is_some();
+    let moment = Moment { step, at: since.elapsed(), tcp, state: syn_sent, inferred, note: Some(&note) };
     log.say(&Event::Step(moment));
 }
 

@@ -78,9 +78,9 @@ impl<'s> Forks<'s> {
         self.lent.clear();
         self.finishing.clear();
         self.terms.roster = Roster::default();
-        let report = self.signals.renewed().ok().map(|signals| {
+        let report = self.signals.renew().ok().map(|()| {
             forked.unblock();
-            hold(peer, number, &self.terms, &signals, self.grace)
+            hold(peer, number, &self.terms, self.signals, self.grace)
         });
         if report.is_some_and(|report| report.output_gone) {
             process::raise_default(OUTPUT_GONE);
@@ -153,7 +153,7 @@ impl Dispatch for Forks<'_> {
         }
         let mut child = None;
         let forked = self.terms.roster.enrol(|| match process::fork()? {
-            Fork::Parent(parent) => Ok(parent),
+            Fork::Parent(parent) => Ok((parent, ())),
             Fork::Child(forked) => {
                 child = Some(forked);
                 Err(io::ErrorKind::Interrupted.into())
@@ -162,7 +162,7 @@ impl Dispatch for Forks<'_> {
         match (child, forked) {
             (Some(child), _) => self.converse(child, peer, number, front),
             (None, Err(e)) => Err(Box::new((peer, e))),
-            (None, Ok(forked)) => {
+            (None, Ok((forked, ()))) => {
                 let (ip, slot) = (peer.peer.ip(), peer.slot.as_ref().map(|slot| slot.index));
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.
                 drop(peer);
@@ -187,8 +187,8 @@ impl Dispatch for Forks<'_> {
     }
 
     fn bells(&self) -> Vec<BorrowedFd<'_>> {
-        let finishing = self.finishing.iter().map(|(lent, _)| lent.awaited());
-        self.signals.child().into_iter().chain(finishing).collect()
+        // A child's end rings the server's own bell.
+        self.finishing.iter().map(|(lent, _)| lent.awaited()).collect()
     }
 
     fn until(&self) -> Option<Instant> {

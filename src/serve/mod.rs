@@ -310,7 +310,7 @@ fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Resul
     match admission.admit(&peer) {
         Ok(number) => Ok(Some((peer, number))),
         Err(why) => {
-            log.say(&Event::Refused { peer: &peer.name(), why });
+            log.say(&Event::Refused { peer: &peer.name().to_string(), why });
             Ok(None)
         }
     }

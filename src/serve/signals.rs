@@ -2,13 +2,12 @@
 //! is decided by `stopping` and by whoever serves.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use signal_hook::SigId;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
 
 use crate::sys::{self, Manner, PipeEnds, PollFlags, process};
 
@@ -21,33 +20,28 @@ pub enum Hearing {
     Many,
     /// Many, in processes of their own: their ends are heard of too.
     Processes,
-    /// One, in a process of a server's: as many, but a terminal's INT and the server's TERM are one wish.
-    Forked,
 }
 
-/// The self-pipes of a process. Made anew in a forked one.
+/// The self-pipes of a process. The handlers that write them stay until it ends.
 #[derive(Debug)]
 pub struct Signals {
-    stop: OwnedFd,
-    kill: OwnedFd,
-    kill_ring: OwnedFd,
-    hangup: Option<Bell>,
-    child: Option<Bell>,
+    stop: SelfPipe,
+    /// HUP where that does not stop, and the ends of children.
+    bell: SelfPipe,
+    hangup: Arc<AtomicBool>,
+    child: Arc<AtomicBool>,
     last: Arc<AtomicUsize>,
-    hearing: Hearing,
-    registered: Mutex<Registered>,
+    /// Few processes are ever told to stop twice, or have threads to tell: made when it is asked for.
+    kill: OnceLock<(OwnedFd, OwnedFd)>,
+    stage: Mutex<Stage>,
 }
 
-/// A pipe that is drained, and a flag that spares the question whether it rang.
-#[derive(Debug)]
-struct Bell {
-    pipe: OwnedFd,
-    rang: Arc<AtomicBool>,
-}
-
+/// How far a process has come with its signals.
 #[derive(Debug, Default)]
-struct Registered {
-    ids: Vec<SigId>,
+struct Stage {
+    /// It holds a conversation of a server's: a terminal's INT and the server's TERM are one wish.
+    forked: bool,
+    /// The next signal to stop rings `kill`.
     escalated: bool,
 }
 
@@ -57,51 +51,77 @@ impl Signals {
     pub fn new(hearing: Hearing) -> io::Result<Self> {
         process::set_default(SIGCHLD);
         let last = Arc::new(AtomicUsize::new(0));
-        let mut ids = Vec::new();
+        let (hangup, child) = (Arc::default(), Arc::default());
+        let (mut stop, mut bell) = (SelfPipe::new()?, SelfPipe::new()?);
         let stopping: &[i32] = if hearing == Hearing::One { &[SIGINT, SIGTERM, SIGHUP] } else { &[SIGINT, SIGTERM] };
-        let (kill, kill_ring) = sys::pipe(PipeEnds::Reader)?;
-        let stop = self_pipe(stopping, Some(&last), &mut ids)?;
-        let stop = stop.ok_or_else(|| io::Error::other("SIGTERM cannot be heard"))?;
-        let hangup = if hearing == Hearing::One { None } else { Bell::on(SIGHUP, &mut ids)? };
-        let child = if hearing == Hearing::Processes { Bell::on(SIGCHLD, &mut ids)? } else { None };
-        let registered = Mutex::new(Registered { ids, escalated: false });
-        Ok(Self { stop, kill, kill_ring, hangup, child, last, hearing, registered })
+        for &signal in stopping.iter().filter(|signal| is_heard(**signal)) {
+            // Which one it was is noted first, so that who hears may ask.
+            flag::register_usize(signal, Arc::clone(&last), usize::try_from(signal).unwrap_or_default())?;
+            stop.ring_at(signal)?;
+        }
+        if hearing != Hearing::One && is_heard(SIGHUP) {
+            bell.ring_for(SIGHUP, &hangup)?;
+        }
+        if hearing == Hearing::Processes {
+            bell.ring_for(SIGCHLD, &child)?;
+        }
+        Ok(Self { stop, bell, hangup, child, last, kill: OnceLock::new(), stage: Mutex::default() })
     }
 
-    /// The same for a conversation in a process that was forked from this one: the parent's handlers are let go.
-    pub fn renewed(&self) -> io::Result<Self> {
-        self.unregister();
-        Self::new(Hearing::Forked)
+    /// In a process that was forked from the one which has made this: from now on it hears of its own signals, and the
+    /// server is not disturbed by them. The handlers stay as they are; only what they write to is another pipe.
+    pub fn renew(&self) -> io::Result<()> {
+        self.last.store(0, Ordering::Relaxed);
+        self.hangup.store(false, Ordering::Relaxed);
+        self.child.store(false, Ordering::Relaxed);
+        *self.stage() = Stage { forked: true, escalated: false };
+        // No server any more: whatever it starts is waited for by other means.
+        process::set_default(SIGCHLD);
+        self.stop.renew()?;
+        self.bell.renew()
     }
 
     /// Readable for ever after the first signal to stop.
     pub fn stop(&self) -> BorrowedFd<'_> {
-        self.stop.as_fd()
+        self.stop.reader.as_fd()
     }
 
     /// Readable for ever once everything must end at once.
-    pub fn kill(&self) -> BorrowedFd<'_> {
-        self.kill.as_fd()
+    pub fn kill(&self) -> io::Result<BorrowedFd<'_>> {
+        if self.kill.get().is_none() {
+            // Whoever came first is as good.
+            let _ = self.kill.set(sys::pipe(PipeEnds::Both)?);
+        }
+        let made = self.kill.get().map(|(kill, _)| kill.as_fd());
+        made.ok_or_else(|| io::Error::other("there is no pipe"))
     }
 
-    /// Readable after HUP, where that does not stop.
-    pub fn hangup(&self) -> Option<BorrowedFd<'_>> {
-        self.hangup.as_ref().map(|bell| bell.pipe.as_fd())
-    }
-
-    /// Readable after a child's end, where those are heard of.
-    pub fn child(&self) -> Option<BorrowedFd<'_>> {
-        self.child.as_ref().map(|bell| bell.pipe.as_fd())
+    /// Readable after HUP, where that does not stop, and after a child's end, where those are heard of; until both
+    /// have been taken.
+    pub fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.reader.as_fd()
     }
 
     /// Whether a HUP has come since the last question.
     pub fn take_hangup(&self) -> bool {
-        self.hangup.as_ref().is_some_and(Bell::answer)
+        self.take(&self.hangup, &self.child)
     }
 
     /// Whether a child has ended since the last question.
     pub fn take_child(&self) -> bool {
-        self.child.as_ref().is_some_and(Bell::answer)
+        self.take(&self.child, &self.hangup)
+    }
+
+    fn take(&self, wanted: &AtomicBool, other: &AtomicBool) -> bool {
+        let taken = wanted.swap(false, Ordering::SeqCst);
+        if taken {
+            self.bell.silence();
+            if other.load(Ordering::SeqCst) {
+                // What was silenced may have been its.
+                self.bell.ring();
+            }
+        }
+        taken
     }
 
     /// Whether `stop` has rung.
@@ -111,23 +131,21 @@ impl Signals {
 
     /// Whether `kill` has rung.
     pub fn killed(&self) -> bool {
-        !sys::ready(self.kill(), PollFlags::IN).is_empty()
+        self.kill.get().is_some_and(|(kill, _)| !sys::ready(kill.as_fd(), PollFlags::IN).is_empty())
     }
 
     /// From now on another signal to stop rings `kill`; at once, if two have come already.
     pub fn escalate(&self) {
-        let mut registered = self.registered();
-        if std::mem::replace(&mut registered.escalated, true) {
+        let mut stage = self.stage();
+        if std::mem::replace(&mut stage.escalated, true) || self.kill().is_err() {
             return;
         }
-        let forked = self.hearing == Hearing::Forked;
-        let counts = |signal: &i32| !process::is_ignored(*signal) && (!forked || self.received() == Some(*signal));
+        let (Some((_, ring)), forked) = (self.kill.get(), stage.forked) else { return };
+        let counts = |signal: &i32| is_heard(*signal) && (!forked || self.received() == Some(*signal));
         for signal in [SIGINT, SIGTERM].into_iter().filter(counts) {
             // Without it a second signal is no more than the first; the grace still ends.
-            let ring = sys::duplicate(self.kill_ring.as_fd());
-            registered.ids.extend(ring.and_then(|ring| low_level::pipe::register(signal, ring)));
+            let _ = sys::duplicate(ring.as_fd()).and_then(|ring| low_level::pipe::register(signal, ring));
         }
-        drop(registered);
         if !forked && sys::waiting(self.stop()).is_some_and(|bytes| bytes > 1) {
             self.ring_kill();
         }
@@ -135,8 +153,10 @@ impl Signals {
 
     /// Rings `kill`: the time for finishing is over.
     pub fn ring_kill(&self) {
-        // A pipe that is full rings already.
-        let _ = sys::write(self.kill_ring.as_fd(), Manner::NoWait, b"!");
+        if let Some((_, ring)) = self.kill.get() {
+            // A pipe that is full rings already.
+            let _ = sys::write(ring.as_fd(), Manner::Plain, b"!");
+        }
     }
 
     /// The last signal that asked us to stop.
@@ -144,66 +164,64 @@ impl Signals {
         i32::try_from(self.last.load(Ordering::Relaxed)).ok().filter(|&signal| signal != 0)
     }
 
-    fn registered(&self) -> MutexGuard<'_, Registered> {
-        self.registered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unregister(&self) {
-        for id in self.registered().ids.drain(..) {
-            low_level::unregister(id);
-        }
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Signals {
-    fn drop(&mut self) {
-        self.unregister();
-    }
+fn is_heard(signal: i32) -> bool {
+    !matches!(signal, SIGINT | SIGHUP) || !process::is_ignored(signal)
 }
 
-/// A pipe that becomes readable at any of `signals`; which one it was is noted first, so that who hears may ask. None
-/// where all of them are ignored: a pipe that nobody can write is readable for ever.
-fn self_pipe(signals: &[i32], last: Option<&Arc<AtomicUsize>>, ids: &mut Vec<SigId>) -> io::Result<Option<OwnedFd>> {
-    let before = ids.len();
-    let (reader, ring) = sys::pipe(PipeEnds::Reader)?;
-    for &signal in signals {
-        if matches!(signal, SIGINT | SIGHUP) && process::is_ignored(signal) {
-            continue;
-        }
-        if let Some(last) = last {
-            let number = usize::try_from(signal).unwrap_or_default();
-            ids.push(signal_hook::flag::register_usize(signal, Arc::clone(last), number)?);
-        }
-        ids.push(low_level::pipe::register(signal, sys::duplicate(ring.as_fd())?)?);
-    }
-    Ok((ids.len() > before).then_some(reader))
+/// A pipe that handlers write.
+#[derive(Debug)]
+struct SelfPipe {
+    reader: OwnedFd,
+    /// Without it the pipe of nobody's signal would be readable for ever.
+    ring: OwnedFd,
+    /// The handlers' copies of it, which are open as long as the process lives.
+    copies: Vec<RawFd>,
 }
 
-impl Bell {
-    /// None where the signal is ignored.
-    fn on(signal: i32, ids: &mut Vec<SigId>) -> io::Result<Option<Self>> {
-        if signal == SIGHUP && process::is_ignored(signal) {
-            return Ok(None);
-        }
-        let rang = Arc::new(AtomicBool::new(false));
+impl SelfPipe {
+    fn new() -> io::Result<Self> {
+        let (reader, ring) = sys::pipe(PipeEnds::Both)?;
+        Ok(Self { reader, ring, copies: Vec::with_capacity(3) })
+    }
+
+    /// Becomes readable at `signal`.
+    fn ring_at(&mut self, signal: i32) -> io::Result<()> {
+        let copy = sys::duplicate(self.ring.as_fd())?;
+        self.copies.push(copy.as_raw_fd());
+        low_level::pipe::register(signal, copy).map(drop)
+    }
+
+    /// Becomes readable at `signal`, and `rang` is set.
+    fn ring_for(&mut self, signal: i32, rang: &Arc<AtomicBool>) -> io::Result<()> {
         // Before the pipe, so that whoever is woken finds the flag set; and after it, in case somebody has emptied the
         // pipe in between.
-        let flag = || signal_hook::flag::register(signal, Arc::clone(&rang));
-        ids.push(flag()?);
-        let pipe = self_pipe(&[signal], None, ids)?;
-        ids.push(flag()?);
-        Ok(pipe.map(|pipe| Self { pipe, rang }))
+        flag::register(signal, Arc::clone(rang))?;
+        self.ring_at(signal)?;
+        flag::register(signal, Arc::clone(rang)).map(drop)
     }
 
-    /// Whether it has rung since the last question; it is silent afterwards.
-    fn answer(&self) -> bool {
-        if !self.rang.swap(false, Ordering::Acquire) {
-            return false;
-        }
+    /// Puts a new pipe in the place of this one, its handlers' copies included.
+    fn renew(&self) -> io::Result<()> {
+        let (reader, ring) = sys::pipe(PipeEnds::Both)?;
+        sys::replace(self.reader.as_raw_fd(), reader.as_fd())?;
+        let own = self.ring.as_raw_fd();
+        self.copies.iter().chain([&own]).try_for_each(|copy| sys::replace(*copy, ring.as_fd()))
+    }
+
+    fn ring(&self) {
+        // A pipe that is full rings already.
+        let _ = sys::write(self.ring.as_fd(), Manner::Plain, b"!");
+    }
+
+    fn silence(&self) {
         let mut bytes = Vec::with_capacity(256);
-        while matches!(sys::read(self.pipe.as_fd(), Manner::Plain, &mut bytes), Ok(1..)) {
+        while sys::read(self.reader.as_fd(), Manner::Plain, &mut bytes).is_ok_and(|n| n == bytes.capacity()) {
             bytes.clear();
         }
-        true
     }
 }

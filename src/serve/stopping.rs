@@ -47,10 +47,11 @@ impl<'s> Stopping<'s> {
     pub fn bells(&self) -> Vec<BorrowedFd<'s>> {
         let own = match self.phase {
             Phase::Serving => Some(self.signals.stop()),
-            Phase::Graceful => Some(self.signals.kill()),
+            // Without it only the grace ends the wait.
+            Phase::Graceful => self.signals.kill().ok(),
             Phase::AtOnce => None,
         };
-        own.into_iter().chain(self.signals.hangup()).collect()
+        own.into_iter().chain([self.signals.bell()]).collect()
     }
 
     /// When to call `heed` at the latest.

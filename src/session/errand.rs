@@ -70,9 +70,9 @@ impl Errand {
         &self.command
     }
 
-    /// The command has ended: reaps it. None where somebody else did.
-    pub(crate) fn reap(&self) -> Option<Ended> {
-        self.command.reap().ok()
+    /// The command has ended: reaps it. Fails, with the status of a shell, where it could not be executed at all.
+    pub(crate) fn reap(&self) -> anyhow::Result<Ended> {
+        self.command.reap()
     }
 }
 

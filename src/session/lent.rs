@@ -28,7 +28,7 @@ pub struct Lent {
     asked: Duration,
     state: State,
     witness: Option<Witness>,
-    ended: Option<Ended>,
+    ended: anyhow::Result<Ended>,
     verdict: Verdict,
 }
 
@@ -60,11 +60,12 @@ impl Lent {
             }
             Err(e) => return Err(Box::new((peer, e))),
         };
-        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+        super::say_opened(&peer, &log);
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
         let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted, peer.handshake);
-        Ok(Self { peer, log, started, asked, state, witness, ended: None, verdict: Verdict::InOrder })
+        let ended = Err(Failure::error(Status::Failure, "the command has not ended"));
+        Ok(Self { peer, log, started, asked, state, witness, ended, verdict: Verdict::InOrder })
     }
 
     /// The command's process, while it runs.
@@ -128,7 +129,7 @@ impl Lent {
     }
 
     fn report(&mut self) -> Report {
-        let (ending, how, status) = match (self.verdict, self.ended) {
+        let (ending, how, status) = match (self.verdict, &self.ended) {
             (Verdict::TimedOut, _) => {
                 let ending = Ending::TimedOut(Bound::Deadline(self.asked));
                 if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
@@ -136,7 +137,11 @@ impl Lent {
                 }
                 (ending.word(), super::words(&ending), Status::TimedOut)
             }
-            (Verdict::InOrder, Some(ended)) => ("command", command_ended(ended), status_of_command(ended)),
+            (Verdict::InOrder, Ok(ended)) => ("command", command_ended(*ended), status_of_command(*ended)),
+            (Verdict::InOrder, Err(e)) => {
+                self.log.say(&Event::Failure(&e.to_string()));
+                ("failure", "its command could not be run".to_owned(), Failure::status(e))
+            }
             _ => (Ending::Called.word(), "called off".to_owned(), Status::Failure),
         };
         if self.log.wants(Level::Conversations) {

@@ -1,12 +1,13 @@
-//! Processes and signals: fork, start, wait, kill, dispositions. It decides neither whom to start nor whom to end.
+//! Processes and signals: fork, wait, kill, dispositions; commands are started by `start`. It decides neither whom
+//! to fork for nor whom to end.
 
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::process::{PidfdFlags, WaitIdOptions, WaitOptions};
+use rustix::process::{WaitIdOptions, WaitOptions};
 
+use super::start::Launch;
 use super::{Pid, Signal};
 
 /// How a process ended.
@@ -18,130 +19,17 @@ pub enum Ended {
     Killed(i32),
 }
 
-/// What a command is started with.
-#[derive(Debug)]
-pub struct Start<'a> {
-    /// The file to execute; no search of PATH is made.
-    pub file: &'a CStr,
-    /// argv, from argv\[0\] on.
-    pub arguments: &'a [CString],
-    /// The whole environment, `NAME=value` each.
-    pub environment: &'a [CString],
-    /// Becomes descriptor 0.
-    pub input: BorrowedFd<'a>,
-    /// Becomes descriptor 1.
-    pub output: BorrowedFd<'a>,
-    /// Whether it leads a process group of its own.
-    pub own_group: bool,
-}
-
 /// A process we started and have not reaped; its number cannot be another's as long as this value lives unreaped.
 #[derive(Debug)]
 pub struct Child {
     pid: Pid,
     own_group: bool,
-}
-
-/// Starts a command (posix_spawn(3), which does not copy our memory), with default dispositions for every signal,
-/// an empty signal mask, and of our descriptors only 0, 1 and 2. Fails as execve(2) does.
-pub fn start(start: &Start<'_>) -> io::Result<Child> {
-    let actions = FileActions::new(&[(start.input, 0), (start.output, 1)])?;
-    let attributes = Attributes::new(start.own_group)?;
-    let pointers = |strings: &[CString]| -> Vec<*mut libc::c_char> {
-        strings.iter().map(|s| s.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
-    };
-    let (argv, envp) = (pointers(start.arguments), pointers(start.environment));
-    let mut pid: libc::pid_t = 0;
-    // SAFETY: both vectors end in a null pointer and, like the strings, outlive the call, which only reads them.
-    let error = unsafe {
-        libc::posix_spawn(
-            &raw mut pid,
-            start.file.as_ptr(),
-            &raw const actions.0,
-            &raw const attributes.0,
-            argv.as_ptr(),
-            envp.as_ptr(),
-        )
-    };
-    match (error, Pid::from_raw(pid)) {
-        (0, Some(pid)) => Ok(Child { pid, own_group: start.own_group }),
-        (0, None) => Err(io::Error::other("the new process has no number")),
-        (error, _) => Err(io::Error::from_raw_os_error(error)),
-    }
-}
-
-/// What posix_spawn does to descriptors.
-struct FileActions(libc::posix_spawn_file_actions_t);
-
-impl FileActions {
-    fn new(moves: &[(BorrowedFd<'_>, i32)]) -> io::Result<Self> {
-        let mut actions = MaybeUninit::uninit();
-        // SAFETY: init writes the whole value; it is read only after it has succeeded.
-        let mut this = unsafe {
-            check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
-            Self(actions.assume_init())
-        };
-        for (from, to) in moves {
-            // SAFETY: the value is initialised; the numbers are stored, not used, here.
-            check(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut this.0, from.as_raw_fd(), *to) })?;
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for FileActions {
-    fn drop(&mut self) {
-        // SAFETY: initialised by `new`, destroyed once.
-        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
-    }
-}
-
-/// What posix_spawn does to signals and groups.
-struct Attributes(libc::posix_spawnattr_t);
-
-impl Attributes {
-    fn new(own_group: bool) -> io::Result<Self> {
-        let mut attributes = MaybeUninit::uninit();
-        // SAFETY: init writes the whole value; it is read only after it has succeeded.
-        let mut this = unsafe {
-            check(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
-            Self(attributes.assume_init())
-        };
-        let group = if own_group { libc::POSIX_SPAWN_SETPGROUP } else { 0 };
-        let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK | group;
-        // SAFETY: initialised above; the sets are read by the calls only.
-        unsafe {
-            check(libc::posix_spawnattr_setsigdefault(&raw mut this.0, &every_signal()))?;
-            check(libc::posix_spawnattr_setsigmask(&raw mut this.0, &signals(false)))?;
-            check(libc::posix_spawnattr_setflags(&raw mut this.0, libc::c_short::try_from(flags).unwrap_or(0)))?;
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for Attributes {
-    fn drop(&mut self) {
-        // SAFETY: initialised by `new`, destroyed once.
-        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
-    }
-}
-
-fn check(error: libc::c_int) -> io::Result<()> {
-    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
-}
-
-/// Every signal, the C library's own too, which sigfillset(3) leaves out and posix_spawn(3) would leave ignored.
-fn every_signal() -> libc::sigset_t {
-    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: a signal set is bits, all of which may be set.
-    unsafe {
-        std::ptr::write_bytes(set.as_mut_ptr(), 0xff, 1);
-        set.assume_init()
-    }
+    /// What it was started with; None where it was forked.
+    launch: Option<Box<Launch>>,
 }
 
 /// The set of all signals, or the empty one.
-fn signals(all: bool) -> libc::sigset_t {
+pub(super) fn signals(all: bool) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: both calls write the whole set.
     unsafe {
@@ -155,6 +43,14 @@ fn signals(all: bool) -> libc::sigset_t {
 }
 
 impl Child {
+    pub(super) fn launched(pid: Pid, own_group: bool, launch: Box<Launch>) -> Self {
+        Self { pid, own_group, launch: Some(launch) }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.failure().is_some())
+    }
+
     /// Its number.
     pub fn pid(&self) -> Pid {
         self.pid
@@ -163,11 +59,6 @@ impl Child {
     /// Whether it leads a process group of its own.
     pub fn leads_a_group(&self) -> bool {
         self.own_group
-    }
-
-    /// A descriptor that is readable once the process has ended (pidfd_open(2)).
-    pub fn descriptor(&self) -> io::Result<OwnedFd> {
-        Ok(rustix::process::pidfd_open(self.pid, PidfdFlags::empty())?)
     }
 
     /// Sends a signal to it, and to its group where it leads one.
@@ -180,15 +71,17 @@ impl Child {
         };
     }
 
-    /// Waits for its end and reaps it. Afterwards the number may be another's: no signal any more.
+    /// Waits for its end and reaps it. Afterwards the number may be another's: no signal any more. Fails as execve(2)
+    /// did where it never became its command.
     pub fn reap(&self) -> io::Result<Ended> {
-        loop {
+        let status = loop {
             match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
-                Ok(Some((_, status))) => return Ok(ended(status)),
+                Ok(Some((_, status))) => break status,
                 Ok(None) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
-        }
+        };
+        self.launch.as_ref().and_then(|launch| launch.failure()).map_or(Ok(ended(status)), Err)
     }
 }
 
@@ -223,7 +116,7 @@ pub fn fork() -> io::Result<Fork> {
             Ok(Fork::Child(Forked(())))
         }
         pid => match Pid::from_raw(pid) {
-            Some(pid) => Ok(Fork::Parent(Child { pid, own_group: false })),
+            Some(pid) => Ok(Fork::Parent(Child { pid, own_group: false, launch: None })),
             None => Err(io::Error::other("the new process has no number")),
         },
     }
@@ -251,10 +144,10 @@ impl Drop for Forked {
 }
 
 /// While it lives, this thread takes no signal.
-struct Blocked(libc::sigset_t);
+pub(super) struct Blocked(libc::sigset_t);
 
 impl Blocked {
-    fn all() -> Self {
+    pub(super) fn all() -> Self {
         let mut old = MaybeUninit::uninit();
         // SAFETY: the call writes the old mask whole, and changes only this thread's.
         unsafe {
@@ -297,6 +190,12 @@ pub fn set_default(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
+/// Writing to a pipe or a socket that nobody reads is an error from now on (`EPIPE`), no signal.
+pub fn ignore_broken_pipes() {
+    // SAFETY: SIG_IGN is a valid disposition for SIGPIPE.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Whether a signal is ignored, as our caller may have wished (nohup(1), a shell's background job).
 pub fn is_ignored(signal: i32) -> bool {
     let mut old = MaybeUninit::<libc::sigaction>::zeroed();
@@ -315,11 +214,6 @@ pub fn raise_default(signal: i32) {
         libc::sigprocmask(libc::SIG_SETMASK, &signals(false), std::ptr::null_mut());
         libc::raise(signal);
     }
-}
-
-/// Whether execve(2) says that a file is executable but no program (`ENOEXEC`): a script without an interpreter line.
-pub fn is_not_a_program(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ENOEXEC)
 }
 
 /// Whether a file may be executed by us (access(2), `X_OK`).

@@ -24,19 +24,11 @@ pub enum State {
 impl State {
     /// From the kernel's number.
     fn of(number: u8) -> Option<Self> {
-        use State::*;
-        const ALL: [State; 11] = [
-            Established,
-            SynSent,
-            SynReceived,
-            FinWait1,
-            FinWait2,
-            TimeWait,
-            Closed,
-            CloseWait,
-            LastAck,
-            Listen,
-            Closing,
+        use State as S;
+        #[rustfmt::skip]
+        const ALL: [S; 11] = [
+            S::Established, S::SynSent, S::SynReceived, S::FinWait1, S::FinWait2, S::TimeWait, S::Closed, S::CloseWait,
+            S::LastAck, S::Listen, S::Closing,
         ];
         ALL.get(usize::from(number).checked_sub(1)?).copied()
     }

@@ -12,7 +12,8 @@ use super::{Event, Level};
 
 /// A piece of a picture, under its conversation's number.
 fn drawn(event: &Event<'_>, about: &About) -> String {
-    event.to_string().lines().map(|line| format!("#{} {line}\n", about.id)).collect()
+    let lines: Vec<String> = event.to_string().lines().map(|line| format!("#{} {line}\n", about.id)).collect();
+    lines.concat()
 }
 
 /// What a line looks like.

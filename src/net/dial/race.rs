@@ -65,6 +65,7 @@ pub enum Question<'a> {
 
 /// How a race stands.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each peer")]
 pub enum Standing {
     /// Somebody may answer still.
     Running,
