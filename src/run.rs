@@ -171,7 +171,8 @@ fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
         Err(why) => return Err(unbound(&plan.endpoint, &why, first_by)),
     };
     for listener in &listeners {
-        log.say(&Event::Listening { local: &listener.local.to_string() });
+        let (local, transport) = (listener.local.to_string(), plan.endpoint.transport.word());
+        log.say(&Event::Listening { local: &local, transport });
     }
     ready.announce(&listeners)?;
     let admission = Admission::new(plan.rules);

@@ -18,11 +18,11 @@ use crate::net::connection::{Connection, Name};
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Bound, Ending, Outcome};
-use crate::relay::witness::Witness;
+use crate::relay::witness::{Beginning, Witness};
 use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags, Signal};
-use crate::trace::{About, Event, Level, Log, reason, span};
+use crate::trace::{About, Event, Leg, Level, Log, reason, span};
 
 /// How long a conversation waits when something is lacking before it tries again.
 const SHORTAGE: Duration = Duration::from_millis(100);
@@ -116,7 +116,8 @@ pub fn converse(
     let name = peer.name();
     let log = terms.log.about(|| about(&peer));
     say_opened(&peer, &log);
-    let upstream = OnceCell::new();
+    let witness = witness(&log, &peer, Leg::Peer);
+    let (started, upstream) = (Instant::now(), OnceCell::new());
     let wiring = loop {
         let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
         match handler::wire(&terms.task, &peer, &upstream, &with) {
@@ -126,11 +127,10 @@ pub fn converse(
     };
     match wiring {
         Ok(Wiring::Flows { flows, closing, command }) => {
-            let started = Instant::now();
             let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
             let relay = Relay::new(peer.as_fd(), flows.copied(terms.copies), closing, deadline, &log);
-            let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted, peer.handshake);
-            let relay = relay.noted(peer.slot.clone()).seen(witness);
+            let beyond = upstream.get().and_then(|other| witness_beyond(&log, &peer, other));
+            let relay = relay.noted(peer.slot.clone()).seen(witness).seen_beyond(beyond);
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
             drop(peer);
@@ -142,11 +142,41 @@ pub fn converse(
             report
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
-        Err(e) => {
-            log.say(&Event::Failure(&e.to_string()));
-            Report::of(Failure::status(&e))
-        }
+        Err(e) => give_up(&e, &log, started),
     }
+}
+
+/// A peer whose command cannot be started: its conversation is over before it began.
+pub fn not_begun((peer, why): (Connection, anyhow::Error), log: &Log) -> Report {
+    let log = log.about(|| about(&peer));
+    say_opened(&peer, &log);
+    give_up(&why, &log, Instant::now())
+}
+
+/// The same where it was told that it has begun.
+fn give_up(why: &anyhow::Error, log: &Log, started: Instant) -> Report {
+    let (sentence, status) = (why.to_string(), Failure::status(why));
+    log.say(&Event::Failure(&sentence));
+    if log.wants(Level::Conversations) {
+        let (sent, received, took) = (Some(0), Some(0), started.elapsed());
+        let (first, how) = (Some(Side::We.word()), "it could not begin");
+        log.say(&Event::Closed { first, ending: "failure", how, status: status.code(), sent, received, took });
+    }
+    Report::of(status)
+}
+
+/// Somebody who sees the steps of a conversation with `other`, if that was asked for.
+fn witness(log: &Log, other: &Connection, leg: Leg) -> Option<Witness> {
+    let Connection { since, accepted, handshake, .. } = *other;
+    Witness::of(log, other.as_fd(), Beginning { leg, since, accepted, handshake })
+}
+
+/// The same for the one whom we forward to; time is counted from the peer's beginning.
+fn witness_beyond<'a>(log: &Log, peer: &Connection, other: &'a Connection) -> Option<(BorrowedFd<'a>, Witness)> {
+    let log = log.about(|| About { id: peer.id, ..about(other) });
+    let Connection { accepted, handshake, .. } = *other;
+    let beginning = Beginning { leg: Leg::Upstream, since: peer.since, accepted, handshake };
+    Some((other.as_fd(), Witness::of(&log, other.as_fd(), beginning)?))
 }
 
 /// A command holds the socket.
@@ -162,8 +192,7 @@ fn lend(
             Ok(lent) => return see_through(lent, attention),
             Err(back) if Failure::is_passing(&back.1) && attention.rest() => peer = back.0,
             Err(back) => {
-                terms.log.say(&Event::Failure(&back.1.to_string()));
-                return Report::of(Failure::status(&back.1));
+                return not_begun(*back, &terms.log);
             }
         }
     }
@@ -207,8 +236,12 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut 
     let status = match status_of(&outcome.ending) {
         // Everything else went well, but not everything was sent.
         Status::Order if outcome.oversized > 0 => Status::Failure,
+        Status::Order if outcome.confirmed.is_some_and(|known| !known.holds()) => Status::Failure,
         status => status,
     };
+    if let Some(known) = outcome.confirmed {
+        log.say(&Event::Confirmed(known));
+    }
     let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
     let Some(mut errand) = errand else { return Report { status, output_gone } };
     // The pipes are closed; a command that runs on is waited for, unless its conversation went wrong.

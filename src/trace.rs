@@ -1,8 +1,9 @@
 //! Every sentence that fincat says: what happened as a value, its words, and who wants to hear it. It decides nothing.
 //!
-//! In reading order: this file (the events and their words), `picture` (those of `--trace`), `fields` (the same as
-//! JSON), `log` (where they go).
+//! In reading order: this file (the events and their words), `picture` (those of `--trace`), `confirmation` (those of
+//! `--confirm`), `fields` (the same as JSON), `log` (where they go).
 
+mod confirmation;
 mod fields;
 mod log;
 mod picture;
@@ -11,8 +12,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
+pub use self::confirmation::Confirmation;
+pub use self::fields::object as json;
 pub use self::log::{About, Log, Place, Saying, Style};
-pub use self::picture::{Moment, Step, Tcp, TimeWait, Verdict};
+pub use self::picture::{Leg, Moment, Step, Tcp, TimeWait, Verdict};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +46,8 @@ pub enum Event<'a> {
     Refused {
         /// Who.
         peer: &'a str,
+        /// How it came.
+        transport: &'static str,
         /// Why: "denied by --deny".
         why: &'a str,
     },
@@ -67,6 +72,8 @@ pub enum Event<'a> {
     Listening {
         /// The real address.
         local: &'a str,
+        /// For whom.
+        transport: &'static str,
     },
     /// A conversation begins.
     Opened {
@@ -79,7 +86,7 @@ pub enum Event<'a> {
     Closed {
         /// Whose end came first, if any came.
         first: Option<&'static str>,
-        /// How, in one word: "fin", "reset".
+        /// How, in one word of the manual's: "fin", "reset".
         ending: &'static str,
         /// How: "in order", "reset by the peer".
         how: &'a str,
@@ -104,6 +111,21 @@ pub enum Event<'a> {
     },
     /// An option in force that nobody can see otherwise.
     Option(&'a str),
+    /// Where a conversation stands, because somebody has asked (SIGUSR1).
+    UnderWay {
+        /// Since when.
+        since: Duration,
+        /// Bytes to the peer; None where nobody counts.
+        sent: Option<u64>,
+        /// Bytes from the peer; None where nobody counts.
+        received: Option<u64>,
+        /// The kernel's state of a TCP connection.
+        state: Option<&'static str>,
+    },
+    /// What is known of the bytes of a conversation in the end (`--confirm`).
+    Confirmed(Confirmation),
+    /// A picture begins (`--trace`): what its columns are. JSON needs none.
+    Heading,
     /// A step in the life of a conversation (`--trace`).
     Step(Moment<'a>),
     /// What became of it (`--trace`).
@@ -119,24 +141,34 @@ impl Event<'_> {
             | Event::WaitingForInput
             | Event::Refused { .. }
             | Event::Oversized { .. }
-            | Event::Paused { .. } => Level::Failures,
+            | Event::Paused { .. }
+            | Event::UnderWay { .. }
+            | Event::Confirmed(_) => Level::Failures,
             Event::Again { .. } | Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => {
                 Level::Conversations
             }
             Event::End { .. } | Event::Started { .. } | Event::Option(_) => Level::Everything,
             // They are said only where `--trace` asks for them.
-            Event::Step(_) | Event::Verdict(_) => Level::Quiet,
+            Event::Heading | Event::Step(_) | Event::Verdict(_) => Level::Quiet,
         }
     }
 
     /// Whether it is part of a picture, which names a conversation by its number.
     fn is_drawn(&self) -> bool {
-        matches!(self, Event::Step(_) | Event::Verdict(_))
+        matches!(self, Event::Heading | Event::Step(_) | Event::Verdict(_))
     }
 
     /// Whether the sentence needs to say whose conversation it is about.
     fn is_about_a_peer(&self) -> bool {
-        matches!(self, Event::Opened { .. } | Event::Closed { .. } | Event::End { .. } | Event::Started { .. })
+        matches!(
+            self,
+            Event::Opened { .. }
+                | Event::Closed { .. }
+                | Event::End { .. }
+                | Event::Started { .. }
+                | Event::UnderWay { .. }
+                | Event::Confirmed(_)
+        )
     }
 }
 
@@ -151,13 +183,13 @@ impl fmt::Display for Event<'_> {
             Event::WaitingForInput => {
                 f.write_str("the peer has finished; waiting for the end of standard input (see --recv-only, --on-fin)")
             }
-            Event::Refused { peer, why } => write!(f, "refused {peer}: {why}"),
+            Event::Refused { peer, why, .. } => write!(f, "refused {peer}: {why}"),
             Event::Oversized { count } => {
                 write!(f, "cannot send {count} datagram(s): larger than a datagram can be here (see --size)")
             }
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
             Event::Again { why, after } => write!(f, "{why}; again in {}", span(*after)),
-            Event::Listening { local } => write!(f, "listening on {local}"),
+            Event::Listening { local, .. } => write!(f, "listening on {local}"),
             Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),
             Event::Opened { local, accepted: false } => write!(f, "connected from {local}"),
             Event::Closed { first, how, sent, received, took, .. } => {
@@ -165,17 +197,29 @@ impl fmt::Display for Event<'_> {
                 if let Some(side) = first {
                     write!(f, ", {side} closed first")?;
                 }
-                if let (Some(sent), Some(received)) = (sent, received) {
-                    write!(f, ", sent {sent}, received {received} bytes")?;
-                }
+                moved(f, *sent, *received)?;
                 write!(f, ", {:.3} s", took.as_secs_f64())
             }
             Event::End { side } => write!(f, "{side} finished"),
             Event::Started { pid } => write!(f, "command runs as process {pid}"),
             Event::Option(what) => f.write_str(what),
+            Event::UnderWay { since, sent, received, state } => {
+                write!(f, "under way for {:.3} s", since.as_secs_f64())?;
+                moved(f, *sent, *received)?;
+                state.map_or(Ok(()), |state| write!(f, ", {state}"))
+            }
+            Event::Confirmed(confirmation) => confirmation.fmt(f),
+            Event::Heading => f.write_str(picture::HEADING),
             Event::Step(moment) => moment.fmt(f),
             Event::Verdict(verdict) => verdict.fmt(f),
         }
+    }
+}
+
+fn moved(f: &mut fmt::Formatter<'_>, sent: Option<u64>, received: Option<u64>) -> fmt::Result {
+    match (sent, received) {
+        (Some(sent), Some(received)) => write!(f, ", sent {sent}, received {received} bytes"),
+        _ => Ok(()),
     }
 }
 

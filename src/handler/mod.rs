@@ -5,6 +5,7 @@ pub mod builtin;
 pub mod command;
 pub mod forward;
 pub mod reach;
+pub mod stages;
 pub mod stdio;
 
 use std::cell::OnceCell;
@@ -197,6 +198,6 @@ pub fn wire<'a>(
         Task::Echo => Ok(builtin::echo(&partner, with.closing)),
         Task::Discard => Ok(builtin::discard(&partner, with.closing)),
         Task::Send(payload, output) => payload.wire(&partner, *output, with.closing),
-        Task::Forward(forward) => forward.wire(&partner, with.closing, upstream, with.until, with.bells),
+        Task::Forward(forward) => forward.wire(&partner, upstream, with),
     }
 }

@@ -27,6 +27,7 @@ impl Relay<'_> {
                 self.end(Ending::of_peer(error, lost), Patience::Brief);
             }
             (Side::We, Fault::Source(error), _) => {
+                self.show_beyond(|witness, upstream| witness.broken(upstream, &error));
                 self.end(Ending::Local { verb: "read", object, error }, Patience::Full);
             }
             (_, Fault::Sink(error), Reader::Peer) => self.peer_refuses(side, error),

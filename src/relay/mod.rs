@@ -3,10 +3,11 @@
 //!
 //! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the policy), `clock` (its times),
 //! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
-//! `outcome` (what became of it).
+//! `outcome` (what became of it); `witness` and `confirming` (what is seen of it, and known in the end).
 
 pub mod clock;
 pub mod closing;
+mod confirming;
 pub mod end;
 mod failing;
 pub mod flow;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use self::clock::Due;
 use self::closing::{Action, Closing, OnEof, Side};
+use self::confirming::Outstanding;
 use self::flow::{Flow, State};
 use self::outcome::{Bound, Ending, Outcome};
 use self::teardown::{Patience, Teardown};
@@ -78,6 +80,12 @@ pub struct Relay<'a> {
     log: &'a Log,
     slot: Option<Slot>,
     witness: Option<Box<Witness>>,
+    /// Whom we forward to, and who sees that.
+    beyond: Option<Box<(BorrowedFd<'a>, Witness)>>,
+    /// What `--confirm` waits for.
+    outstanding: Option<Outstanding>,
+    /// The peer broke it off when it was decided already how it ends.
+    was_cut: bool,
     phase: Phase,
     ours_ended: Option<Instant>,
     peers_ended: Option<Instant>,
@@ -131,6 +139,9 @@ impl<'a> Relay<'a> {
             log,
             slot: None,
             witness: None,
+            beyond: None,
+            outstanding: None,
+            was_cut: false,
             phase: Phase::Talking,
             ours_ended: None,
             peers_ended: None,
@@ -154,6 +165,12 @@ impl<'a> Relay<'a> {
     #[must_use]
     pub fn seen(self, witness: Option<Witness>) -> Self {
         Self { witness: witness.map(Box::new), ..self }
+    }
+
+    /// The same conversation, with somebody who sees the steps of the one whom we forward to.
+    #[must_use]
+    pub fn seen_beyond(self, beyond: Option<(BorrowedFd<'a>, Witness)>) -> Self {
+        Self { beyond: beyond.map(Box::new), ..self }
     }
 
     /// Goes on until the conversation is over, one of `watch` is readable, or `until` has come.
@@ -248,9 +265,7 @@ impl<'a> Relay<'a> {
         let other_ended = other.is_none_or(|flow| flow.state() == State::Done);
         self.closed_first.get_or_insert(side);
         self.log.say(&Event::End { side: side.word() });
-        if side == Side::Peer && !self.closing.endless {
-            self.show(Witness::peers_fin);
-        }
+        self.show_end(side);
         match self.phase {
             // Our input's end has decided already; the peer's only finishes our output.
             Phase::Acknowledging => self.finish_output(),

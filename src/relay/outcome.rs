@@ -7,6 +7,7 @@ use super::closing::Side;
 use super::end::Reader;
 use super::flow::Flow;
 use super::{Phase, Relay};
+use crate::trace::Confirmation;
 
 /// How a conversation ended, and what it moved.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Outcome {
     pub received: u64,
     /// Datagrams that were too large to be sent.
     pub oversized: u64,
+    /// What is known of what was sent, where somebody has asked (`--confirm`).
+    pub confirmed: Option<Confirmation>,
 }
 
 impl Relay<'_> {
@@ -30,9 +33,20 @@ impl Relay<'_> {
         let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
         let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
         let (ending, closed_first, oversized) = (self.take_ending(), self.closed_first, self.oversized);
-        let outcome = Outcome { ending, closed_first, sent, received, oversized };
-        self.show(|witness, peer| witness.conclude(peer, &outcome));
-        outcome
+        let confirmed = self.confirmation(&ending, sent);
+        self.conclude(&ending, sent, received);
+        Outcome { ending, closed_first, sent, received, oversized, confirmed }
+    }
+
+    /// The witnesses' last words.
+    fn conclude(&mut self, ending: &Ending, sent: u64, received: u64) {
+        self.show(|witness, peer| witness.conclude(peer, ending, sent, received));
+        let given = |flow: &&Flow<'_>| flow.reader() == Reader::Upstream;
+        let onwards = self.flows.incoming.as_ref().filter(given).map_or(0, Flow::given);
+        let back = self.flows.outgoing.as_ref().map_or(0, Flow::taken);
+        // What went wrong with the peer says nothing about the other one but that it was given up.
+        let ending = if ending.is_order() { ending } else { &Ending::Called };
+        self.show_beyond(|witness, upstream| witness.conclude(upstream, ending, onwards, back));
     }
 
     pub(super) fn take_ending(&mut self) -> Ending {
@@ -106,6 +120,11 @@ impl Ending {
             }
             _ => Ending::Peer(error),
         }
+    }
+
+    /// Whether nothing went wrong and nobody broke it off.
+    pub fn is_order(&self) -> bool {
+        matches!(self, Ending::Order | Ending::OutputGone { clean: true })
     }
 
     /// In one word.

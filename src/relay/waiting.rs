@@ -107,7 +107,7 @@ impl Relay<'_> {
             fds.push(fd);
         };
         if !self.is_deciding() {
-            if !self.has_heard_the_end() {
+            if !self.has_heard_enough() {
                 add(Slot::Teardown, PollFd::from_borrowed_fd(self.peer, PollFlags::IN));
             }
             return slots;

@@ -1,25 +1,29 @@
 //! What `--trace` sees of a conversation: its steps in the order in which they were noticed, with the kernel's state
 //! beside each, and the verdict. It moves nothing and decides nothing; without it nothing is asked of the kernel.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::Relay;
 use super::closing::Side;
 use super::end::Reader;
 use super::flow::{Flow, State as FlowState};
-use super::outcome::{Bound, Ending, Outcome};
-use super::{Phase, Relay};
+use super::outcome::{Bound, Ending};
 use crate::sys::tcp::{self, Info, State};
 use crate::sys::{self, PollFlags};
-use crate::trace::{Event, Log, Moment, Step, Tcp, TimeWait, Verdict};
+use crate::trace::{Event, Leg, Log, Moment, Step, Tcp, TimeWait, Verdict};
 
-/// A witness of one conversation.
+/// A witness of one conversation, or of one leg of it.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a step that was seen")]
 pub struct Witness {
     log: Log,
+    leg: Leg,
     since: Instant,
     tcp: bool,
+    /// It only sees the socket now and then, which somebody else uses.
+    samples: bool,
     sent: bool,
     received: bool,
     first_fin: Option<Side>,
@@ -34,90 +38,131 @@ pub struct Witness {
     until: Option<Instant>,
 }
 
+/// How a conversation began.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    /// With whom.
+    pub leg: Leg,
+    /// Since when time is counted.
+    pub since: Instant,
+    /// The peer came to us.
+    pub accepted: bool,
+    /// How long the peer took to agree, where we asked.
+    pub handshake: Option<Duration>,
+}
+
 /// Between two looks at what wakes no poll(2), and how long they hold up the last close.
-const GLANCE: Duration = Duration::from_millis(2);
+pub(super) const GLANCE: Duration = Duration::from_millis(2);
 const HOLD: Duration = Duration::from_secs(1);
 
 impl Relay<'_> {
-    /// Lets the witness see something, if there is one.
+    /// Lets the witness see something of the peer, if there is one.
     pub(super) fn show(&mut self, see: impl FnOnce(&mut Witness, BorrowedFd<'_>)) {
         if let Some(witness) = &mut self.witness {
             see(witness, self.peer);
         }
     }
 
-    /// What has been given to the peer and taken from it.
-    pub(super) fn show_bytes(&mut self) {
-        let Some(witness) = &mut self.witness else { return };
-        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
-        let given = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
-        witness.moved(self.peer, given, self.flows.incoming.as_ref().map_or(0, Flow::taken));
+    /// The same of the one whom we forward to.
+    pub(super) fn show_beyond(&mut self, see: impl FnOnce(&mut Witness, BorrowedFd<'_>)) {
+        if let Some((upstream, witness)) = self.beyond.as_deref_mut() {
+            see(witness, *upstream);
+        }
     }
 
-    /// The sink of this side's flow has been finished: a FIN, if the peer reads it.
+    /// What has been given to each and taken from it.
+    pub(super) fn show_bytes(&mut self) {
+        if self.witness.is_none() {
+            return;
+        }
+        let given = |flow: Option<&Flow<'_>>, to| flow.filter(|flow| flow.reader() == to).map_or(0, Flow::given);
+        let (outgoing, incoming) = (self.flows.outgoing.as_ref(), self.flows.incoming.as_ref());
+        let sent = given(outgoing, Reader::Peer) + given(incoming, Reader::Peer);
+        let beyond = (given(incoming, Reader::Upstream), outgoing.map_or(0, Flow::taken));
+        let received = incoming.map_or(0, Flow::taken);
+        self.show(|witness, peer| witness.moved(peer, sent, received));
+        self.show_beyond(|witness, upstream| witness.moved(upstream, beyond.0, beyond.1));
+    }
+
+    /// The sink of this side's flow has been finished: a FIN, if a socket reads it.
     pub(super) fn show_fin(&mut self, side: Side) {
         let flow = match side {
             Side::We => self.flows.outgoing.as_ref(),
             Side::Peer => self.flows.incoming.as_ref(),
         };
-        let goes_out = flow.is_some_and(|flow| flow.reader() == Reader::Peer && flow.state() == FlowState::Done);
-        if goes_out && !self.closing.endless {
-            self.show(Witness::our_fin);
+        match flow.filter(|flow| flow.state() == FlowState::Done).map(Flow::reader) {
+            Some(Reader::Peer) if !self.closing.endless => self.show(Witness::our_fin),
+            Some(Reader::Upstream) => self.show_beyond(Witness::our_fin),
+            _ => {}
+        }
+    }
+
+    /// The source of this side's flow has ended: the peer's FIN, or that of the one whom we forward to.
+    pub(super) fn show_end(&mut self, side: Side) {
+        match side {
+            Side::Peer if !self.closing.endless => self.show(Witness::peers_fin),
+            Side::Peer => {}
+            Side::We => self.show_beyond(Witness::peers_fin),
         }
     }
 
     /// How long nothing could move.
     pub(super) fn show_waiting(&mut self, time: Option<Duration>) {
-        let (Some(time), Some(witness)) = (time, &mut self.witness) else { return };
+        let Some(time) = time else { return };
         let state = |flow: Option<&Flow<'_>>| flow.map(Flow::state);
         let input = state(self.flows.outgoing.as_ref()) == Some(FlowState::Filling);
         let output = state(self.flows.incoming.as_ref()) == Some(FlowState::Draining);
-        witness.waited(time, input, output);
-        witness.look(self.peer);
+        let look = |witness: &mut Witness, socket: BorrowedFd<'_>| {
+            witness.waited(time, input, output);
+            witness.look(socket);
+        };
+        self.show(look);
+        self.show_beyond(look);
     }
 
-    /// When to look again, readable or not.
-    pub(super) fn next_glance(&self) -> Option<Instant> {
-        let awaits = self.witness.as_ref().is_some_and(|witness| witness.awaits_an_acknowledgement());
-        awaits.then(|| Instant::now() + GLANCE)
+    /// Whether looking at what is acknowledged is worth it.
+    pub(super) fn awaits_an_acknowledgement(&self) -> bool {
+        let beyond = self.beyond.as_deref().map(|(_, witness)| witness);
+        self.witness.as_deref().into_iter().chain(beyond).any(Witness::awaits_an_acknowledgement)
     }
 
-    /// Whether the peer's end has been read while the socket was torn down.
-    pub(super) fn has_heard_the_end(&self) -> bool {
-        matches!(&self.phase, Phase::Closing(_, teardown) if teardown.heard_the_end())
-    }
-
-    /// Whether the last close waits, for a moment, for what the witness has yet to see.
-    pub(super) fn is_held_back(&mut self) -> bool {
-        if self.has_heard_the_end() && !self.closing.endless {
-            self.show(Witness::peers_fin);
-        }
-        self.witness.as_mut().is_some_and(|witness| witness.holds_back())
+    /// Whether the last close waits, for a moment, for what a witness has yet to see.
+    pub(super) fn is_held_back_for_a_witness(&mut self) -> bool {
+        let mut waits = false;
+        self.show(|witness, _| waits |= witness.holds_back());
+        self.show_beyond(|witness, _| waits |= witness.holds_back());
+        waits
     }
 }
 
 impl Witness {
-    /// A witness of a conversation that begins, with time counted from `since`; None where nobody asked for one.
-    pub fn of(
-        log: &Log,
-        since: Instant,
-        peer: BorrowedFd<'_>,
-        accepted: bool,
-        handshake: Option<Duration>,
-    ) -> Option<Self> {
+    /// A witness of a conversation that begins; None where nobody asked for one.
+    pub fn of(log: &Log, peer: BorrowedFd<'_>, beginning: Beginning) -> Option<Self> {
         let info = log.traces().then(|| tcp::info(peer))?;
-        let this = Self::new(log, since, info.is_some());
+        let this = Self::new(log, &beginning, info.is_some());
+        let Beginning { leg, accepted, handshake, .. } = beginning;
+        if accepted && leg == Leg::Peer {
+            log.say(&Event::Heading);
+        }
         let step = if accepted { Step::Accepted } else { Step::Connected };
-        let note = handshake.map(|took| format!("after {:.3} ms", took.as_secs_f64() * 1000.0));
-        this.step(step, peer, info.as_ref(), note.as_deref());
+        let took = |took: Duration| format!("after {:.3} ms", took.as_secs_f64() * 1000.0);
+        this.step(step, peer, info.as_ref(), handshake.map(took).as_deref());
         Some(this)
     }
 
-    fn new(log: &Log, since: Instant, tcp: bool) -> Self {
+    /// The same witness, of a socket that somebody else uses: it sees what samples show.
+    #[must_use]
+    pub fn sampling(self) -> Self {
+        Self { samples: true, ..self }
+    }
+
+    fn new(log: &Log, beginning: &Beginning, tcp: bool) -> Self {
         Self {
             log: log.clone(),
-            since,
+            leg: beginning.leg,
+            since: beginning.since,
             tcp,
+            samples: false,
             sent: false,
             received: false,
             first_fin: None,
@@ -134,11 +179,12 @@ impl Witness {
 
     /// Says a step of the conversation on this socket.
     fn step(&self, step: Step, peer: BorrowedFd<'_>, info: Option<&Info>, note: Option<&str>) {
-        let failed = !sys::ready(peer, PollFlags::empty()).intersection(PollFlags::ERR).is_empty();
+        let failed = has_failed(peer);
         let state = info.map(|info| self.state(info.state, failed));
         let (name, inferred) = state.map_or((None, false), |(name, inferred)| (Some(name), inferred));
-        let at = self.since.elapsed();
-        self.log.say(&Event::Step(Moment { step, at, tcp: self.tcp, state: name, inferred, note }));
+        let note = note.or(self.samples.then_some("sampled"));
+        let (leg, at) = (self.leg, self.since.elapsed());
+        self.log.say(&Event::Step(Moment { leg, step, at, tcp: self.tcp, state: name, inferred, note }));
     }
 
     /// TIME-WAIT shows as CLOSED; what came before tells them apart.
@@ -196,19 +242,55 @@ impl Witness {
         }
     }
 
+    /// Looks at a socket that somebody else uses: nothing is read, no error is taken.
+    pub fn sample(&mut self, peer: BorrowedFd<'_>) {
+        let Some(info) = tcp::info(peer) else {
+            if sys::has_hung_up(peer) {
+                self.peers_fin(peer);
+            }
+            return;
+        };
+        if self.reset {
+            return;
+        }
+        self.moved(peer, info.sent.unwrap_or(0), info.received(self.peers_fin).unwrap_or(0));
+        match info.state {
+            State::CloseWait => self.peers_fin(peer),
+            State::LastAck => {
+                self.peers_fin(peer);
+                self.our_fin(peer);
+            }
+            State::FinWait1 | State::FinWait2 => self.our_fin(peer),
+            State::Closing => {
+                self.our_fin(peer);
+                self.peers_fin(peer);
+            }
+            State::Closed if has_failed(peer) => self.fail(peer, Step::PeersReset),
+            State::Closed if !(self.our_fin && self.peers_fin) => self.fail(peer, Step::Gone),
+            _ => {}
+        }
+        self.look(peer);
+    }
+
+    /// Whose end came first, as far as that was seen.
+    pub fn first(&self) -> Option<Side> {
+        self.first_fin
+    }
+
     /// Whether looking again is worth it.
-    pub(super) fn awaits_an_acknowledgement(&self) -> bool {
+    fn awaits_an_acknowledgement(&self) -> bool {
         self.tcp && self.our_fin && !self.acknowledged && !self.reset
     }
 
-    fn holds_back(&mut self) -> bool {
+    /// Whether the last close waits for what is yet to be seen.
+    pub fn holds_back(&mut self) -> bool {
         let until = *self.until.get_or_insert_with(|| Instant::now() + HOLD);
         self.awaits_an_acknowledgement() && Instant::now() < until
     }
 
     fn note_acknowledgement(&mut self, peer: BorrowedFd<'_>, info: Option<&Info>) {
-        let Some(info) = info.filter(|info| !info.state.awaits_the_ack_of_our_fin()) else { return };
-        if self.awaits_an_acknowledgement() && info.state != State::Established {
+        let Some(info) = info.filter(|_| self.awaits_an_acknowledgement()) else { return };
+        if is_acknowledged(peer, info) {
             self.acknowledged = true;
             self.step(Step::Acknowledged, peer, Some(info), None);
         }
@@ -216,47 +298,53 @@ impl Witness {
 
     /// It is decided how the conversation ends.
     pub(super) fn ending(&mut self, peer: BorrowedFd<'_>, ending: &Ending) {
-        let step = match ending {
-            Ending::Reset | Ending::Refused => Step::PeersReset,
-            Ending::Abort => Step::OurReset,
-            Ending::TimedOut(Bound::Network) | Ending::Unreachable(_) => Step::Lost,
-            _ => return,
-        };
-        self.reset = true;
-        self.step(step, peer, tcp::info(peer).as_ref(), None);
+        match ending {
+            Ending::Reset | Ending::Refused => self.fail(peer, Step::PeersReset),
+            Ending::Abort => self.fail(peer, Step::OurReset),
+            Ending::TimedOut(Bound::Network) | Ending::Unreachable(_) => self.fail(peer, Step::Lost),
+            _ => {}
+        }
+    }
+
+    /// A read of the socket has failed, when the rest was decided already.
+    pub fn broken(&mut self, peer: BorrowedFd<'_>, error: &io::Error) {
+        let is_silence = error.kind() == io::ErrorKind::TimedOut;
+        self.fail(peer, if is_silence { Step::Lost } else { Step::PeersReset });
+    }
+
+    fn fail(&mut self, peer: BorrowedFd<'_>, step: Step) {
+        if !std::mem::replace(&mut self.reset, true) {
+            self.step(step, peer, tcp::info(peer).as_ref(), None);
+        }
     }
 
     /// Says what has become of it; the socket is still open.
-    pub fn conclude(&mut self, peer: BorrowedFd<'_>, outcome: &Outcome) {
+    pub fn conclude(&mut self, peer: BorrowedFd<'_>, ending: &Ending, sent: u64, received: u64) {
         let info = tcp::info(peer);
         self.note_acknowledgement(peer, info.as_ref());
-        let unacknowledged = self.unacknowledged(peer, info.as_ref());
-        let ended = matches!(outcome.ending, Ending::Order) && !self.reset;
+        let unacknowledged = info.map(|_| unacknowledged(peer, self.our_fin && !self.acknowledged));
+        let ended = ending.is_order() && !self.reset;
         let tcp = info.map(|info| Tcp {
             round_trip: info.round_trip,
             retransmissions: info.retransmissions,
             time_wait: self.time_wait(),
             window: info.window_shut,
         });
+        let in_order = ended && unacknowledged.unwrap_or(0) == 0 && (!self.tcp || self.acknowledged);
+        let ending = if self.reset && ending.is_order() { "reset" } else { ending.word() };
         self.log.say(&Event::Verdict(Verdict {
+            leg: self.leg,
             first: self.first_fin.map(Side::word),
-            in_order: ended && unacknowledged.unwrap_or(0) == 0,
-            ending: outcome.ending.word(),
-            sent: outcome.sent,
-            received: outcome.received,
+            in_order,
+            ended: self.peers_fin,
+            ending,
+            sent,
+            received,
             unacknowledged,
             tcp,
             input: self.input,
             output: self.output,
         }));
-    }
-
-    fn unacknowledged(&self, peer: BorrowedFd<'_>, info: Option<&Info>) -> Option<u64> {
-        let info = info?;
-        // A connection that was reset shows as CLOSED; its FIN was not acknowledged either.
-        let pending = info.state.awaits_the_ack_of_our_fin() || self.reset && !self.acknowledged;
-        let fin = u64::from(self.our_fin && pending);
-        Some(sys::unacknowledged(peer).saturating_sub(fin))
     }
 
     fn time_wait(&self) -> TimeWait {
@@ -267,4 +355,24 @@ impl Witness {
             _ => TimeWait::Peers,
         }
     }
+}
+
+/// Whether an error waits on the socket; it stays there.
+fn has_failed(socket: BorrowedFd<'_>) -> bool {
+    !sys::ready(socket, PollFlags::empty()).intersection(PollFlags::ERR).is_empty()
+}
+
+/// Whether the peer's TCP has acknowledged our FIN, which has gone out.
+pub(super) fn is_acknowledged(peer: BorrowedFd<'_>, info: &Info) -> bool {
+    match info.state {
+        // In TIME-WAIT nothing is outstanding; what a reset has cut off stays so.
+        State::Closed => sys::unacknowledged(peer) == 0,
+        State::Established | State::CloseWait => false,
+        state => !state.awaits_the_ack_of_our_fin(),
+    }
+}
+
+/// Bytes that the peer's TCP has not acknowledged; our FIN, if it is on its way, is none of them.
+pub(super) fn unacknowledged(peer: BorrowedFd<'_>, fin: bool) -> u64 {
+    sys::unacknowledged(peer).saturating_sub(fin.into())
 }

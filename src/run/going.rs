@@ -12,16 +12,14 @@ use crate::check::{self, Checks, Verdict};
 use crate::exit::{Failure, Status};
 use crate::handler::builtin::Payload;
 use crate::handler::stdio::Speaking;
-use crate::handler::{Task, reach};
-use crate::net::dial::stage::{Stage, Watcher};
+use crate::handler::{Task, reach, stages};
 use crate::net::dial::{self, Undialed};
 use crate::plan::ConnectPlan;
 use crate::relay::Deadline;
 use crate::serve;
 use crate::serve::signals::Hearing;
-use crate::sys::tcp::State;
 use crate::sys::{self, PollFd, PollFlags};
-use crate::trace::{About, Event, Log, Moment, Step, reason, span};
+use crate::trace::{About, Event, Leg, Log, reason, span};
 
 /// How long `--fast-open` waits for something to put into the SYN.
 const AT_HAND: Duration = Duration::from_millis(50);
@@ -40,13 +38,17 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
     let since = Instant::now();
     let about = || About { id: 1, transport: endpoint.transport.word(), local: "-".into(), peer: endpoint.to_string() };
     let own = log.about(about);
-    let look = |stage: &Stage<'_>| draw(&own, since, stage);
-    let watcher = if log.traces() { Watcher::new(&look) } else { Watcher::default() };
+    if log.traces() {
+        own.say(&Event::Heading);
+    }
     let peer = loop {
         let whole = tries.bound().map(|(at, asked)| Bound { at, asked, option: "--retry-for" });
         let within = [bound(within, deadline), whole].into_iter().flatten().min_by_key(|bound| bound.at);
         let until = within.map(|within| within.at);
-        let why = match dial::dial(&endpoint, resolving, &options, until, &[signals.stop()], watcher) {
+        let dialed = stages::draw(&own, Leg::Peer, since, |watcher| {
+            dial::dial(&endpoint, resolving, &options, until, &[signals.stop()], watcher)
+        });
+        let why = match dialed {
             Ok(mut peer) => {
                 peer.since = since;
                 break peer;
@@ -70,25 +72,6 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
     };
     let report = serve::alone(peer, &terms, 1, deadline, &signals);
     Ok(signals.received().map_or(report.status, Status::Signal))
-}
-
-/// Draws a stage of dialing.
-fn draw(log: &Log, since: Instant, stage: &Stage<'_>) {
-    let (step, note) = match stage {
-        Stage::Resolved(addresses) => {
-            let addresses: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
-            (Step::Resolved, addresses.join(" "))
-        }
-        Stage::Began(address, _) => (Step::Attempt, address.to_string()),
-        Stage::Failed(address, error) => (Step::Failed, format!("{address}: {}", reason(error))),
-    };
-    // The sample may be later than the answer of a peer that is near.
-    let sample = if let Stage::Began(_, sample) = stage { *sample } else { None };
-    let inferred = sample.is_some_and(|sample| sample != State::SynSent);
-    let syn_sent = sample.map(|_| State::SynSent.name());
-    let tcp = sample.is_some();
-    let moment = Moment { step, at: since.elapsed(), tcp, state: syn_sent, inferred, note: Some(&note) };
-    log.say(&Event::Step(moment));
 }
 
 /// Whether `stop` became readable before `at`.

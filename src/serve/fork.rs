@@ -19,7 +19,6 @@ use crate::session::{self, Attention, Call, Report, Terms, Watch};
 use crate::sys::board::Slot;
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
 use crate::sys::{self, Pid, PollFlags, Signal};
-use crate::trace::Event;
 
 /// Serves in processes.
 #[derive(Debug)]
@@ -59,13 +58,8 @@ impl<'s> Forks<'s> {
                 return Err(Box::new((back.0, io::Error::other(back.1.to_string()))));
             }
             Err(back) => {
-                let e = back.1;
-                self.terms.log.say(&Event::Failure(&e.to_string()));
-                self.over.push(Over {
-                    ip,
-                    slot: None,
-                    report: Report { status: Failure::status(&e), output_gone: false },
-                });
+                let report = session::not_begun(*back, &self.terms.log);
+                self.over.push(Over { ip, slot: None, report });
             }
         }
         Ok(())

@@ -310,7 +310,8 @@ fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Resul
     match admission.admit(&peer) {
         Ok(number) => Ok(Some((peer, number))),
         Err(why) => {
-            log.say(&Event::Refused { peer: &peer.name().to_string(), why });
+            let (name, transport) = (peer.name().to_string(), peer.transport.word());
+            log.say(&Event::Refused { peer: &name, transport, why });
             Ok(None)
         }
     }

@@ -3,6 +3,7 @@
 //! one or to many.
 
 use std::cell::OnceCell;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -12,12 +13,13 @@ use crate::exit::{Failure, Status};
 use crate::handler::{self, Wiring};
 use crate::net::connection::Connection;
 use crate::relay::Deadline;
+use crate::relay::closing::Side;
 use crate::relay::outcome::{Bound, Ending};
 use crate::relay::teardown::{Patience, Teardown};
 use crate::relay::witness::Witness;
 use crate::sys::process::Ended;
 use crate::sys::{self, Pid};
-use crate::trace::{Event, Level, Log};
+use crate::trace::{Event, Leg, Level, Log};
 
 /// Such a conversation.
 #[derive(Debug)]
@@ -28,9 +30,16 @@ pub struct Lent {
     asked: Duration,
     state: State,
     witness: Option<Witness>,
+    /// Whose end came first, as far as that could be seen.
+    first: Option<Side>,
+    /// The peer broke it off, as far as that could be seen.
+    broken: Option<io::Error>,
     ended: anyhow::Result<Ended>,
     verdict: Verdict,
 }
+
+/// Between two samples of a socket that a command holds (`--trace`).
+const SAMPLE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 enum State {
@@ -63,9 +72,10 @@ impl Lent {
         super::say_opened(&peer, &log);
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
-        let witness = Witness::of(&log, peer.since, peer.as_fd(), peer.accepted, peer.handshake);
+        let witness = super::witness(&log, &peer, Leg::Peer).map(Witness::sampling);
         let ended = Err(Failure::error(Status::Failure, "the command has not ended"));
-        Ok(Self { peer, log, started, asked, state, witness, ended, verdict: Verdict::InOrder })
+        let (first, broken, verdict) = (None, None, Verdict::InOrder);
+        Ok(Self { peer, log, started, asked, state, witness, first, broken, ended, verdict })
     }
 
     /// The command's process, while it runs.
@@ -86,17 +96,26 @@ impl Lent {
 
     /// When to step at the latest.
     pub fn until(&self) -> Option<Instant> {
-        match &self.state {
+        let own = match &self.state {
             State::Running(errand) => errand.until(),
             State::Finishing(teardown) => Some(teardown.until()),
-        }
+        };
+        let sample = self.witness.as_ref().map(|_| Instant::now() + SAMPLE);
+        [own, sample].into_iter().flatten().min()
     }
 
     /// Does what is due. `ready` says that what is awaited has come. The report ends the conversation.
     pub fn step(&mut self, ready: bool) -> Option<Report> {
+        if let Some(witness) = &mut self.witness {
+            witness.sample(self.peer.as_fd());
+        }
         match &mut self.state {
             State::Running(errand) if ready => {
                 (self.ended, self.verdict) = (errand.reap(), errand.verdict);
+                if self.log.wants(Level::Conversations) {
+                    // Before our own end: from now on it is ours alone.
+                    self.first = self.witness.as_ref().and_then(Witness::first).or_else(|| who_ended(&self.peer));
+                }
                 let patience = if self.verdict == Verdict::InOrder { Patience::Full } else { Patience::Brief };
                 self.state = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
                 if let Some(witness) = &mut self.witness {
@@ -108,14 +127,27 @@ impl Lent {
                 errand.tick();
                 None
             }
-            State::Finishing(teardown) => {
-                let over = teardown.advance(self.peer.as_fd());
-                if let Some(witness) = self.witness.as_mut().filter(|_| teardown.heard_the_end()) {
-                    witness.peers_fin(self.peer.as_fd());
-                }
-                over.then(|| self.report())
-            }
+            State::Finishing(_) => self.finish().then(|| self.report()),
         }
+    }
+
+    /// Hears the peer out; true when the socket can be closed.
+    fn finish(&mut self) -> bool {
+        let State::Finishing(teardown) = &mut self.state else { return false };
+        let peer = self.peer.as_fd();
+        let over = teardown.advance(peer);
+        if let Some(error) = teardown.take_failure() {
+            if let Some(witness) = &mut self.witness {
+                witness.broken(peer, &error);
+            }
+            self.broken = Some(error);
+        }
+        let Some(witness) = &mut self.witness else { return over };
+        if teardown.heard_the_end() {
+            witness.peers_fin(peer);
+        }
+        witness.look(peer);
+        over && !witness.holds_back()
     }
 
     /// Ends the conversation now; it still takes steps until its report.
@@ -135,21 +167,42 @@ impl Lent {
                 if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
                     self.log.say(&Event::Failure(&sentence));
                 }
-                (ending.word(), super::words(&ending), Status::TimedOut)
+                let how = super::words(&ending);
+                (ending, how, Status::TimedOut)
             }
-            (Verdict::InOrder, Ok(ended)) => ("command", command_ended(*ended), status_of_command(*ended)),
+            (Verdict::InOrder, Ok(ended)) => {
+                let ending = self.broken.take().map_or(Ending::Order, |error| Ending::of_peer(error, true));
+                (ending, command_ended(*ended), status_of_command(*ended))
+            }
             (Verdict::InOrder, Err(e)) => {
                 self.log.say(&Event::Failure(&e.to_string()));
-                ("failure", "its command could not be run".to_owned(), Failure::status(e))
+                (Ending::Called, "its command could not be run".to_owned(), Failure::status(e))
             }
-            _ => (Ending::Called.word(), "called off".to_owned(), Status::Failure),
+            _ => (Ending::Called, "called off".to_owned(), Status::Failure),
         };
-        if self.log.wants(Level::Conversations) {
+        if self.log.wants(Level::Conversations) || self.witness.is_some() {
             let info = sys::tcp::info(self.peer.as_fd());
-            let (sent, received) = (info.and_then(|info| info.sent), info.and_then(|info| info.received));
-            let (first, took, status) = (None, self.started.elapsed(), status.code());
+            let ended = matches!(&self.state, State::Finishing(teardown) if teardown.heard_the_end());
+            let (sent, received) = (info.and_then(|info| info.sent), info.and_then(|info| info.received(ended)));
+            if let Some(witness) = &mut self.witness {
+                witness.conclude(self.peer.as_fd(), &ending, sent.unwrap_or(0), received.unwrap_or(0));
+            }
+            let (first, took, status) = (self.first.map(Side::word), self.started.elapsed(), status.code());
+            let ending = ending.word();
             self.log.say(&Event::Closed { first, ending, how: &how, status, sent, received, took });
         }
         Report::of(status)
+    }
+}
+
+/// Whose end came first on a socket that a command has held until now; None where nobody can tell.
+fn who_ended(peer: &Connection) -> Option<Side> {
+    use sys::tcp::State as S;
+    match sys::tcp::info(peer.as_fd()).map(|info| info.state) {
+        Some(S::CloseWait | S::LastAck) => Some(Side::Peer),
+        Some(S::Closed) => None,
+        None if sys::has_hung_up(peer.as_fd()) => Some(Side::Peer),
+        // Nobody's yet, and ours comes now.
+        _ => Some(Side::We),
     }
 }

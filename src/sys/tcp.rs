@@ -57,7 +57,7 @@ impl State {
 
     /// Whether the peer's FIN has come.
     fn has_the_peers_fin(self) -> bool {
-        matches!(self, State::TimeWait | State::Closed | State::CloseWait | State::LastAck | State::Closing)
+        matches!(self, State::TimeWait | State::CloseWait | State::LastAck | State::Closing)
     }
 }
 
@@ -74,8 +74,20 @@ pub struct Info {
     pub window_shut: Duration,
     /// Payload bytes sent, once each; None before Linux 4.19.
     pub sent: Option<u64>,
-    /// Payload bytes received.
-    pub received: Option<u64>,
+    /// Payload bytes received, and one for the peer's FIN.
+    taken: Option<u64>,
+}
+
+impl Info {
+    /// Payload bytes received; None before Linux 4.19. What is closed does not tell whether the peer's FIN was among
+    /// them: `ended` does.
+    pub fn received(&self, ended: bool) -> Option<u64> {
+        let fin = match self.state {
+            State::Closed => ended,
+            state => state.has_the_peers_fin(),
+        };
+        self.taken.map(|taken| taken.saturating_sub(fin.into()))
+    }
 }
 
 /// Takes a sample; None where the socket is no TCP socket.
@@ -92,14 +104,12 @@ pub fn info(socket: BorrowedFd<'_>) -> Option<Info> {
     let word = |at: usize| Some(u32::from_ne_bytes(known.get(at..at + 4)?.try_into().ok()?));
     let long = |at: usize| Some(u64::from_ne_bytes(known.get(at..at + 8)?.try_into().ok()?));
     let state = State::of(*known.first()?)?;
-    // The peer's FIN counts as a byte received.
-    let fin = u64::from(state.has_the_peers_fin());
     Some(Info {
         state,
         round_trip: Duration::from_micros(word(68)?.into()),
         retransmissions: word(100)?,
         window_shut: Duration::from_micros(long(176).unwrap_or(0)),
         sent: long(200).zip(long(208)).map(|(sent, again)| sent.saturating_sub(again)),
-        received: long(200).and(long(128)).map(|received| received.saturating_sub(fin)),
+        taken: long(200).and(long(128)),
     })
 }

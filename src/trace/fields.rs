@@ -9,19 +9,32 @@ use super::{About, Event, Moment, Verdict};
 /// A field and its value.
 type Field = (&'static str, Value);
 
-/// The event as a line of JSON: `time` and `event`, of a conversation `id`, `transport`, `local` and `peer`, and what the
-/// event adds.
-pub(super) fn object(time: SystemTime, event: &Event<'_>, about: Option<&About>) -> String {
+/// An object of JSON on a line of its own: what anybody here who writes JSON writes.
+pub fn object(fields: &[(&str, Value)]) -> String {
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}\n", fields.join(","))
+}
+
+/// The event as a line of JSON: always `time`, `event`, `id`, `transport`, `local` and `peer`, null where there is
+/// nothing to say, and then what the event adds.
+pub(super) fn line(time: SystemTime, event: &Event<'_>, about: Option<&About>) -> String {
     let (name, own) = fields(event);
     let time = humantime::format_rfc3339_millis(time).to_string();
-    let mut all: Vec<Field> = vec![("time", time.into()), ("event", name.into())];
-    if let Some(About { id, transport, local, peer }) = about {
-        let (local, peer) = (local.as_str().into(), peer.as_str().into());
-        all.extend([("id", (*id).into()), ("transport", (*transport).into()), ("local", local), ("peer", peer)]);
-    }
+    let (transport, local, peer) = match event {
+        Event::Listening { local, transport } => (Some(*transport), Some(*local), None),
+        Event::Refused { peer, transport, .. } => (Some(*transport), None, Some(*peer)),
+        _ => (None, None, None),
+    };
+    let mut all: Vec<Field> = vec![
+        ("time", time.into()),
+        ("event", name.into()),
+        ("id", about.map(|about| about.id).into()),
+        ("transport", about.map(|about| about.transport).or(transport).into()),
+        ("local", about.map(|about| about.local.as_str()).or(local).into()),
+        ("peer", about.map(|about| about.peer.as_str()).or(peer).into()),
+    ];
     all.extend(own);
-    let fields: Vec<String> = all.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    format!("{{{}}}\n", fields.join(","))
+    object(&all)
 }
 
 /// The name of an event, and what it adds.
@@ -31,11 +44,11 @@ fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
         Event::PeerWaiting => ("peer-waiting", vec![]),
         Event::NeverSpoke => ("input-never-spoke", vec![]),
         Event::WaitingForInput => ("waiting-for-input", vec![]),
-        Event::Refused { peer, why } => ("refused", vec![("peer", (*peer).into()), ("reason", (*why).into())]),
+        Event::Refused { why, .. } => ("refused", vec![("reason", (*why).into())]),
         Event::Oversized { count } => ("oversized", vec![("datagrams", (*count).into())]),
         Event::Paused { why } => ("paused", vec![("reason", (*why).into())]),
         Event::Again { why, after } => ("retry", vec![("message", (*why).into()), ("after_ms", milliseconds(*after))]),
-        Event::Listening { local } => ("listening", vec![("local", (*local).into())]),
+        Event::Listening { .. } => ("listening", vec![]),
         Event::Opened { accepted, .. } => ("opened", vec![("accepted", (*accepted).into())]),
         Event::Closed { first, ending, how, status, sent, received, took } => {
             let ms = milliseconds(*took);
@@ -53,6 +66,25 @@ fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
         Event::End { side } => ("end", vec![("side", self::side(side).into())]),
         Event::Started { pid } => ("started", vec![("pid", (*pid).into())]),
         Event::Option(what) => ("option", vec![("message", (*what).into())]),
+        Event::UnderWay { since, sent, received, state } => {
+            let own = vec![
+                ("sent", (*sent).into()),
+                ("received", (*received).into()),
+                ("ms", milliseconds(*since)),
+                ("state", (*state).into()),
+            ];
+            ("under-way", own)
+        }
+        Event::Confirmed(known) => {
+            let own = vec![
+                ("confirmed", known.holds().into()),
+                ("sent", known.sent.into()),
+                ("unacknowledged", known.outstanding.into()),
+                ("ending", known.ending.into()),
+            ];
+            ("confirmation", own)
+        }
+        Event::Heading => ("heading", vec![]),
         Event::Step(moment) => ("step", step(moment)),
         Event::Verdict(verdict) => ("verdict", conclusion(verdict)),
     }
@@ -60,6 +92,7 @@ fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
 
 fn step(moment: &Moment<'_>) -> Vec<Field> {
     vec![
+        ("leg", moment.leg.word().into()),
         ("step", moment.step.word().into()),
         ("ms", milliseconds(moment.at)),
         ("state", moment.state.into()),
@@ -71,6 +104,7 @@ fn step(moment: &Moment<'_>) -> Vec<Field> {
 fn conclusion(verdict: &Verdict) -> Vec<Field> {
     let tcp = verdict.tcp;
     vec![
+        ("leg", verdict.leg.word().into()),
         ("closed_first", verdict.first.map(side).into()),
         ("in_order", verdict.in_order.into()),
         ("ending", verdict.ending.into()),

@@ -7,13 +7,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::fields::object;
-use super::{Event, Level};
+use super::{Event, Leg, Level, fields};
 
-/// A piece of a picture, under its conversation's number.
+/// The columns of a screen.
+const WIDTH: usize = 80;
+
+/// A piece of a picture, under its conversation's number, as wide as a screen.
 fn drawn(event: &Event<'_>, about: &About) -> String {
-    let lines: Vec<String> = event.to_string().lines().map(|line| format!("#{} {line}\n", about.id)).collect();
-    lines.concat()
+    let leg = match event {
+        Event::Step(moment) => moment.leg,
+        Event::Verdict(verdict) => verdict.leg,
+        _ => Leg::Peer,
+    };
+    let numbered = |line: &str| cut(format!("#{}{} {line}", about.id, leg.mark())) + "\n";
+    event.to_string().lines().map(numbered).collect()
+}
+
+/// What of a line fits the screen; dots stand for the rest.
+fn cut(line: String) -> String {
+    if line.chars().count() <= WIDTH {
+        return line;
+    }
+    line.chars().take(WIDTH - 3).chain("...".chars()).collect()
 }
 
 /// What a line looks like.
@@ -103,15 +118,39 @@ impl Log {
             return;
         }
         let line = match (self.style, &self.about) {
-            (Style::Json, about) => object(SystemTime::now(), event, about.as_deref()),
+            // A picture's heading says nothing to a program.
+            (Style::Json, _) if matches!(event, Event::Heading) => return,
+            (Style::Json, about) => fields::line(SystemTime::now(), event, about.as_deref()),
             (Style::Text, Some(about)) if event.is_drawn() => drawn(event, about),
             (Style::Text, Some(about)) if event.is_about_a_peer() => format!("fincat: {}: {event}\n", about.peer),
             (Style::Text, _) => format!("fincat: {event}\n"),
         };
         // One write(2): a line that is torn would be worse than one that is lost.
-        let _ = match &self.to {
+        let write = || match &self.to {
             Some(file) => (&**file).write(line.as_bytes()),
             None => io::stderr().write(line.as_bytes()),
         };
+        while write().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Moment, Step};
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_picture_fits_the_screen() {
+        let (local, peer) = (String::new(), String::new());
+        let about = About { id: 1234, transport: "tcp", local, peer };
+        let note = Some("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535");
+        let (at, state) = (Duration::from_secs(123_456), Some("SYN-SENT"));
+        let moment = Moment { leg: Leg::Upstream, step: Step::Attempt, at, tcp: true, state, inferred: true, note };
+        let line = drawn(&Event::Step(moment), &about);
+        assert_eq!(line, "#1234+ 123456000.000 |-------- SYN -------->| SYN-SENT (inferred) [2001:db8:...\n");
+        assert_eq!(line.len(), WIDTH + 1);
+        let heading = drawn(&Event::Heading, &About { id: 1, ..about });
+        assert_eq!(heading, "#1        ms |us                peer| our end, as the kernel shows it\n");
     }
 }

@@ -4,6 +4,36 @@
 use std::fmt;
 use std::time::Duration;
 
+/// Above the columns.
+pub(super) const HEADING: &str = "       ms |us                peer| our end, as the kernel shows it";
+
+/// With whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leg {
+    /// The peer.
+    #[default]
+    Peer,
+    /// Whom we forward to.
+    Upstream,
+}
+
+impl Leg {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Leg::Peer => "peer",
+            Leg::Upstream => "upstream",
+        }
+    }
+
+    /// What follows a conversation's number in its picture.
+    pub(super) fn mark(self) -> &'static str {
+        match self {
+            Leg::Peer => "",
+            Leg::Upstream => "+",
+        }
+    }
+}
+
 /// A step in the life of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -33,6 +63,8 @@ pub enum Step {
     PeersReset,
     /// Nobody answers any more.
     Lost,
+    /// The connection was found closed, and nobody has seen how.
+    Gone,
 }
 
 impl Step {
@@ -52,6 +84,7 @@ impl Step {
             Step::OurReset => "our-reset",
             Step::PeersReset => "peers-reset",
             Step::Lost => "lost",
+            Step::Gone => "gone",
         }
     }
 
@@ -75,6 +108,7 @@ impl Step {
             (Step::OurReset, _) => ("RST", Some(true)),
             (Step::PeersReset, _) => ("RST", Some(false)),
             (Step::Lost, _) => ("no answer", None),
+            (Step::Gone, _) => ("closed", None),
         }
     }
 }
@@ -82,6 +116,8 @@ impl Step {
 /// A step, when it was taken, and what the kernel showed then.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
+    /// With whom.
+    pub leg: Leg,
     /// What happened.
     pub step: Step,
     /// Since the start.
@@ -97,7 +133,7 @@ pub struct Moment<'a> {
 }
 
 /// The width of an arrow.
-const ARROW: usize = 30;
+const ARROW: usize = 22;
 
 impl fmt::Display for Moment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,7 +144,7 @@ impl fmt::Display for Moment<'_> {
             Some(false) => format!("<{word:-^0$}", ARROW - 1),
             None => format!("{word:^ARROW$}"),
         };
-        write!(f, "{:10.3} |{drawn}|", milliseconds(self.at))?;
+        write!(f, "{:9.3} |{drawn}|", milliseconds(self.at))?;
         if let Some(state) = self.state {
             write!(f, " {state}{}", if self.inferred { " (inferred)" } else { "" })?;
         }
@@ -146,10 +182,14 @@ impl TimeWait {
 /// What can be said of a conversation when it is over.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
+    /// With whom.
+    pub leg: Leg,
     /// Whose FIN came first: "we", "peer".
     pub first: Option<&'static str>,
-    /// Both FINs were exchanged and all that we sent is acknowledged.
+    /// Nothing failed, and all that we sent is acknowledged, our end included.
     pub in_order: bool,
+    /// The peer's end has come.
+    pub ended: bool,
     /// How, in a word: "fin", "reset".
     pub ending: &'static str,
     /// Bytes given to the peer's socket.
@@ -186,8 +226,13 @@ impl fmt::Display for Verdict {
             Some(_) => "the peer closed first",
             None => "nobody closed",
         };
-        let how = if self.in_order { "in order" } else { self.ending };
-        writeln!(f, "verdict: {first}; {how}")?;
+        let how = match (self.in_order, self.ending) {
+            (true, _) => "in order",
+            (false, "fin") => "not in order",
+            (false, ending) => ending,
+        };
+        let open = if self.ended || self.first.is_none() { "" } else { "; the peer had not finished" };
+        writeln!(f, "verdict: {first}; {how}{open}")?;
         write!(f, "   sent {}, received {} bytes", self.sent, self.received)?;
         match self.unacknowledged {
             Some(0) => write!(f, "; all acknowledged")?,
@@ -197,7 +242,7 @@ impl fmt::Display for Verdict {
         if let Some(tcp) = &self.tcp {
             let holder = match tcp.time_wait {
                 TimeWait::Ours => "we hold TIME-WAIT (inferred)",
-                TimeWait::Peers => "the peer holds TIME-WAIT (inferred)",
+                TimeWait::Peers => "peer holds TIME-WAIT (inferred)",
                 TimeWait::Both => "both hold TIME-WAIT (inferred)",
                 TimeWait::Nobodys => "nobody holds TIME-WAIT",
             };
@@ -207,7 +252,7 @@ impl fmt::Display for Verdict {
         let (input, output) = (milliseconds(self.input), milliseconds(self.output));
         write!(f, "\n   waited {input:.0} ms for our input, {output:.0} ms for our output")?;
         if let Some(tcp) = &self.tcp {
-            write!(f, ", {:.0} ms for the peer's window", milliseconds(tcp.window))?;
+            write!(f, ", {:.0} ms for its window", milliseconds(tcp.window))?;
         }
         Ok(())
     }
@@ -222,12 +267,56 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_fits_the_screen() {
+    fn a_moment_is_an_arrow_between_two_columns() {
         let at = Duration::from_micros(12_345_678);
-        let moment =
-            Moment { step: Step::PeersFin, at, tcp: true, state: Some("TIME-WAIT"), inferred: true, note: None };
-        let line = format!("#1 {moment}");
-        assert_eq!(line, "#1  12345.678 |<------------- FIN ------------| TIME-WAIT (inferred)");
-        assert!(line.len() <= 80);
+        let moment = Moment {
+            leg: Leg::Peer,
+            step: Step::PeersFin,
+            at,
+            tcp: true,
+            state: Some("TIME-WAIT"),
+            inferred: true,
+            note: None,
+        };
+        assert_eq!(moment.to_string(), "12345.678 |<-------- FIN --------| TIME-WAIT (inferred)");
+        let ours = Moment { step: Step::OurFin, state: Some("FIN-WAIT-1"), inferred: false, ..moment };
+        assert_eq!(ours.to_string(), "12345.678 |-------- FIN -------->| FIN-WAIT-1");
+        let unix = Moment { tcp: false, state: None, ..ours };
+        assert_eq!(unix.to_string(), "12345.678 |------ our end ------>|");
+        let named = Moment { step: Step::Resolved, note: Some("192.0.2.1"), ..unix };
+        assert_eq!(named.to_string(), "12345.678 |    name resolved     | 192.0.2.1");
+    }
+
+    #[test]
+    fn a_verdict_is_four_lines() {
+        let tcp = Tcp {
+            round_trip: Duration::from_micros(12_345),
+            retransmissions: 12,
+            time_wait: TimeWait::Peers,
+            window: Duration::from_millis(15),
+        };
+        let verdict = Verdict {
+            leg: Leg::Peer,
+            first: Some("peer"),
+            in_order: true,
+            ended: true,
+            ending: "fin",
+            sent: 6,
+            received: 11,
+            unacknowledged: Some(0),
+            tcp: Some(tcp),
+            input: Duration::from_millis(300),
+            output: Duration::ZERO,
+        };
+        let said = "verdict: the peer closed first; in order
+   sent 6, received 11 bytes; all acknowledged
+   round trip 12.345 ms, 12 retransmissions; peer holds TIME-WAIT (inferred)
+   waited 300 ms for our input, 0 ms for our output, 15 ms for its window";
+        assert_eq!(verdict.to_string(), said);
+        assert!(said.lines().all(|line| line.len() <= 76), "there is room for a number");
+        let lost = Verdict { in_order: false, ended: false, ending: "reset", unacknowledged: Some(4), ..verdict };
+        let said = lost.to_string();
+        assert!(said.starts_with("verdict: the peer closed first; reset; the peer had not finished\n"), "{said}");
+        assert!(said.contains("; 4 never acknowledged\n"), "{said}");
     }
 }
