@@ -16,7 +16,7 @@ use anyhow::Result;
 use self::nonsense::Asked;
 use self::typed::{Going, Waiting};
 use crate::check::{Checks, Peers};
-use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
 use crate::cli::roles::TalkArgs;
 use crate::cli::{self, Udp, Unix};
 use crate::exit::{Failure, Status};
@@ -76,6 +76,10 @@ pub struct Conversation {
     pub copies: bool,
     /// What is said of it.
     pub saying: Saying,
+    /// How far it is, is shown.
+    pub progress: bool,
+    /// The file that is told every byte.
+    pub hexdump: Option<PathBuf>,
 }
 
 impl Plan {
@@ -164,7 +168,7 @@ fn usage(sentence: impl Into<String>) -> anyhow::Error {
 fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     let asked = Asked::of_waiting(&waiting);
     nonsense::refuse(&asked)?;
-    let idle_timeout = waiting.talk.ends.idle_timeout;
+    let (idle_timeout, logged) = (waiting.talk.ends.idle_timeout, waiting.talk.says.log_fd);
     let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
     let transport = waiting.endpoint.transport;
     // To a forwarder it is the way on that must not take too long.
@@ -185,6 +189,9 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         conversation.letters.in_all = count.map(|count| Arc::new(AtomicU64::new(count)));
     }
     free(&conversation, "--ready-fd", waiting.ready_fd)?;
+    if waiting.ready_fd.is_some_and(|fd| fd > 2 && logged == Some(fd)) {
+        return Err(usage("--ready-fd and --log-fd cannot be the same: --ready-fd is closed"));
+    }
     options.postal.only = keep == Keep::One;
     let max_per_ip = many.max_per_ip.map(|n| n as usize);
     Ok(ListenPlan {
@@ -215,6 +222,9 @@ fn plan_going(going: Going) -> Result<Plan> {
         Peers::One(at) if !check.asked.check => at,
         peers => {
             let (style, saying) = (talk.says.style(), talk.says.saying());
+            if let Some(fd @ (0 | 1)) = talk.says.log_fd {
+                return Err(usage(format!("--log-fd {fd} carries data here: give it another descriptor, such as 3")));
+            }
             let payload = check.payload.map_or(Ok(Vec::new()), |text| text_of("--payload", &text))?;
             let (within, deadline) = (within.unwrap_or(WITHIN), talk.ends.deadline);
             let stable = check.stable;
@@ -260,7 +270,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     let TalkArgs { what, ends, says } = asked;
     let server = role.keep != Keep::One;
     let answers = if server || ends.send_only { Output::Dropped } else { role.hearing };
-    let (joined, copies) = (what.joined(&ends, role.transport), what.no_splice);
+    let (joined, copies) = (what.joined(&ends, &says, role.transport), what.no_splice);
     let task = if let Some(to) = what.to {
         Task::Forward(Forward { to, resolving: role.resolving, within: role.within })
     } else if let Some(line) = what.sh {
@@ -287,7 +297,8 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
         in_all: None,
         empty_ends: letters.eof_datagram,
     };
-    let conversation = Conversation { task, closing, letters, deadline: ends.deadline, copies, saying: says.saying() };
+    let (saying, deadline, progress, hexdump) = (says.saying(), ends.deadline, says.progress, says.hexdump);
+    let conversation = Conversation { task, closing, letters, deadline, copies, saying, progress, hexdump };
     free(&conversation, "--log-fd", says.log_fd)?;
     Ok(conversation)
 }
@@ -344,8 +355,8 @@ impl WhatArgs {
     }
 
     /// Every rule about the end needs fincat to see the bytes, and a boundary is fincat's to keep.
-    fn joined(&self, ends: &EndArgs, transport: Transport) -> Joined {
-        if self.pipes || ends.acts_on_bytes() || transport.keeps_boundaries() {
+    fn joined(&self, ends: &EndArgs, says: &SayArgs, transport: Transport) -> Joined {
+        if self.pipes || ends.acts_on_bytes() || says.hexdump.is_some() || transport.keeps_boundaries() {
             Joined::Pipes { speaks: !ends.recv_only, hears: !ends.send_only }
         } else {
             Joined::Socket
@@ -366,29 +377,8 @@ impl EndArgs {
             half_close_timeout: self.half_close_timeout.filter(|time| !time.is_zero()),
             idle_timeout: self.idle_timeout.or(idle),
             endless,
+            confirm: self.confirm,
             ..Closing::default()
         }
-    }
-
-    /// In `listen`, a standard input that ends at once says nothing, unless its end was spoken of.
-    fn speaking(&self, listens: bool) -> Speaking {
-        let spoken_of = self.on_eof.is_some() || self.half_close || self.send_only;
-        match (self.recv_only, listens && !spoken_of) {
-            (true, _) => Speaking::No,
-            (false, true) => Speaking::UnlessNull,
-            (false, false) => Speaking::Yes,
-        }
-    }
-
-    fn acts_on_our_end(&self) -> bool {
-        self.on_eof.is_some()
-            || self.half_close
-            || self.on_fin.is_some()
-            || self.quit_after.is_some()
-            || self.half_close_timeout.is_some()
-    }
-
-    fn acts_on_bytes(&self) -> bool {
-        self.acts_on_our_end() || self.idle_timeout.is_some() || self.send_only || self.recv_only
     }
 }

@@ -29,8 +29,9 @@ use crate::serve::stopping::Stopping;
 use crate::serve::thread::Threads;
 use crate::serve::{self, Duty, Front, Keep, Mode, Server};
 use crate::session::Terms;
+use crate::session::register::Register;
 use crate::sys::{self, Manner, process};
-use crate::trace::{self, Event, Log, Place, Saying, reason, span};
+use crate::trace::{self, Event, Hexdump, Log, Place, Progress, Saying, reason, span};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
 const COMMAND_GRACE: Duration = Duration::from_secs(1);
@@ -118,8 +119,17 @@ impl Conversation {
     fn terms(mut self, command_grace: Duration, log: &Log) -> Result<Terms> {
         self.task.prepare()?;
         let log = log.clone();
-        let (closing, letters, deadline, copies) = (self.closing, self.letters, self.deadline, self.copies);
-        Ok(Terms { task: self.task, closing, letters, deadline, copies, command_grace, roster: Roster::default(), log })
+        let Self { task, closing, letters, deadline, copies, progress, .. } = self;
+        let dump = self.hexdump.as_deref().map(|file| {
+            let cannot =
+                |e| Failure::error(Status::Failure, format!("cannot write {}: {}", file.display(), reason(&e)));
+            Hexdump::create(file, &log).map_err(cannot)
+        });
+        let (roster, register, dump) = (Roster::default(), Register::default(), dump.transpose()?);
+        if progress && !Progress::can_be_shown() {
+            log.say(&Event::Option("standard error is no terminal: --progress shows nothing"));
+        }
+        Ok(Terms { task, closing, letters, deadline, copies, command_grace, roster, register, dump, progress, log })
     }
 }
 

@@ -1,28 +1,33 @@
 //! One conversation, from its wiring to the teardown, and what is said of it. It knows neither listeners nor how many
 //! others there are; who may call it off rings a bell.
 
+mod ends;
 pub(crate) mod errand;
 pub mod lent;
+pub mod register;
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::ends::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
+use self::register::Register;
 
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::{self, Circumstances, Letters, Task, Wiring};
-use crate::net::connection::{Connection, Name};
+use crate::net::connection::Connection;
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
-use crate::relay::outcome::{Bound, Ending, Outcome};
+use crate::relay::outcome::{Ending, Outcome};
+use crate::relay::tally::Tally;
 use crate::relay::witness::{Beginning, Witness};
 use crate::relay::{Relay, Turn};
-use crate::sys::process::Ended;
-use crate::sys::{self, PollFd, PollFlags, Signal};
-use crate::trace::{About, Event, Leg, Level, Log, reason, span};
+use crate::sys::{self, PollFd, PollFlags};
+use crate::trace::{About, Event, Hexdump, Leg, Level, Log, Progress};
 
 /// How long a conversation waits when something is lacking before it tries again.
 const SHORTAGE: Duration = Duration::from_millis(100);
@@ -44,6 +49,12 @@ pub struct Terms {
     pub command_grace: Duration,
     /// The commands under way.
     pub roster: Roster,
+    /// The conversations under way.
+    pub register: Register,
+    /// Who is told every byte.
+    pub dump: Option<Hexdump>,
+    /// How far the conversation is, is shown.
+    pub progress: bool,
     /// Where it is said.
     pub log: Log,
 }
@@ -128,12 +139,16 @@ pub fn converse(
     match wiring {
         Ok(Wiring::Flows { flows, closing, command }) => {
             let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
-            let relay = Relay::new(peer.as_fd(), flows.copied(terms.copies), closing, deadline, &log);
+            let flows = flows.copied(terms.copies).dumped(terms.dump.as_ref(), peer.id);
+            let tally = Arc::<Tally>::default();
+            let entered = terms.register.enter(&peer, Some(Arc::clone(&tally)));
+            let relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log).counted(tally);
             let beyond = upstream.get().and_then(|other| witness_beyond(&log, &peer, other));
             let relay = relay.noted(peer.slot.clone()).seen(witness).seen_beyond(beyond);
+            let relay = relay.shown(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
-            drop(peer);
+            drop((entered, peer));
             if let Some(sentence) = failure(&outcome.ending, &name) {
                 log.say(&Event::Failure(&sentence));
             }
@@ -339,69 +354,5 @@ impl Attention<'_, '_> {
             return Waited::Call(if failed { Call::End } else { self.ask() });
         }
         if ready { Waited::Ready } else { Waited::Time }
-    }
-}
-
-fn status_of(ending: &Ending) -> Status {
-    match ending {
-        Ending::Order | Ending::Abort | Ending::OutputGone { clean: true } => Status::Order,
-        Ending::OutputGone { clean: false } => Status::Signal(Signal::PIPE.as_raw()),
-        Ending::Refused => Status::Refused,
-        Ending::Reset => Status::Reset,
-        Ending::TimedOut(_) => Status::TimedOut,
-        Ending::Unreachable(_) => Status::Unreachable,
-        Ending::Local { .. } | Ending::Peer(_) | Ending::Called => Status::Failure,
-    }
-}
-
-fn status_of_command(ended: Ended) -> Status {
-    match ended {
-        Ended::Exited(status) => Status::Command(u8::try_from(status).unwrap_or(u8::MAX)),
-        Ended::Killed(signal) => Status::Command(u8::try_from(signal).map_or(u8::MAX, |n| n.saturating_add(128))),
-    }
-}
-
-fn command_ended(ended: Ended) -> String {
-    match ended {
-        Ended::Exited(status) => format!("command ended with status {status}"),
-        Ended::Killed(signal) => format!("command ended by signal {signal}"),
-    }
-}
-
-/// The sentence about a conversation that failed; None where it did not, or its end speaks for itself.
-fn failure(ending: &Ending, peer: &Name) -> Option<String> {
-    match ending {
-        Ending::Order | Ending::Abort | Ending::OutputGone { .. } | Ending::Called => None,
-        Ending::Local { verb, object, error } => Some(format!("cannot {verb} {object}: {}", reason(error))),
-        ending => Some(format!("cannot finish the conversation with {peer}: {}", words(ending))),
-    }
-}
-
-/// How it ended, in a few words.
-fn words(ending: &Ending) -> String {
-    match ending {
-        Ending::Order => "ended in order".into(),
-        Ending::Abort => "reset by us, as asked".into(),
-        Ending::OutputGone { .. } => "standard output is gone".into(),
-        Ending::Called => "called off".into(),
-        Ending::Refused => "connection refused".into(),
-        Ending::Reset => "reset by the peer".into(),
-        Ending::TimedOut(bound) => format!("timed out: {}", bound_words(*bound)),
-        Ending::Unreachable(error) | Ending::Peer(error) => reason(error),
-        Ending::Local { verb, object, error } => format!("cannot {verb} {object}: {}", reason(error)),
-    }
-}
-
-fn bound_words(bound: Bound) -> String {
-    match bound {
-        Bound::Deadline(asked) => format!("not over after {} (--deadline)", span(asked)),
-        Bound::Idle(asked) => format!("both sides were silent for {} (--idle-timeout)", span(asked)),
-        Bound::HalfClose(Side::Peer, asked) => {
-            format!("the peer was silent for {} after our end (--half-close-timeout)", span(asked))
-        }
-        Bound::HalfClose(Side::We, asked) => {
-            format!("our input was silent for {} after the peer's FIN (--half-close-timeout)", span(asked))
-        }
-        Bound::Network => "the peer's network does not answer".into(),
     }
 }

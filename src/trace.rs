@@ -1,12 +1,14 @@
 //! Every sentence that fincat says: what happened as a value, its words, and who wants to hear it. It decides nothing.
 //!
 //! In reading order: this file (the events and their words), `picture` (those of `--trace`), `confirmation` (those of
-//! `--confirm`), `fields` (the same as JSON), `log` (where they go).
+//! `--confirm`), `fields` (the same as JSON), `log` (where they go); `hexdump` and `progress` show the bytes.
 
 mod confirmation;
 mod fields;
+mod hexdump;
 mod log;
 mod picture;
+mod progress;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -14,8 +16,10 @@ use std::time::Duration;
 
 pub use self::confirmation::Confirmation;
 pub use self::fields::object as json;
+pub use self::hexdump::{Hexdump, Tap};
 pub use self::log::{About, Log, Place, Saying, Style};
 pub use self::picture::{Leg, Moment, Step, Tcp, TimeWait, Verdict};
+pub use self::progress::Progress;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

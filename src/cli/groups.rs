@@ -144,6 +144,9 @@ pub struct EndArgs {
     /// Never read standard input
     #[arg(long)]
     pub recv_only: bool,
+    /// Fail unless the peer has acknowledged every byte and the end was in order
+    #[arg(long, hide_short_help = true)]
+    pub confirm: bool,
 }
 
 /// What is said.
@@ -169,6 +172,12 @@ pub struct SayArgs {
     /// Say it at the end of FILE instead of standard error
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub log_file: Option<PathBuf>,
+    /// Show how far it is, on a terminal
+    #[arg(long, hide_short_help = true)]
+    pub progress: bool,
+    /// Write every byte to FILE, with direction, time and offset
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub hexdump: Option<PathBuf>,
 }
 
 /// How datagrams are cut, counted and ended.

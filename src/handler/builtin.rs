@@ -41,6 +41,16 @@ impl Payload {
         self.open().map(drop)
     }
 
+    /// How many bytes it is, where that is known.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Payload::Text(text) => Some(text.len() as u64),
+            Payload::File(path) => {
+                std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len())
+            }
+        }
+    }
+
     fn open(&self) -> Result<Option<File>> {
         let Payload::File(path) = self else { return Ok(None) };
         let open = File::open(path).and_then(|file| {

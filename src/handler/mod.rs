@@ -20,6 +20,7 @@ use crate::relay::closing::{Closing, Input};
 use crate::relay::end::{Sink, Source};
 use crate::relay::flow::Flow;
 use crate::relay::framing::Framing;
+use crate::sys;
 use crate::trace::Log;
 
 use self::builtin::Payload;
@@ -52,6 +53,15 @@ impl Task {
             Task::Send(_, output) => *output != Output::Dropped,
             Task::Command(command) => command.uses_stdout(),
             Task::Echo | Task::Discard | Task::Forward(_) => false,
+        }
+    }
+
+    /// How many bytes go to the peer, where that is known: a file's.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Task::Stdio(stdio) if stdio.speaking != stdio::Speaking::No => sys::size(sys::stdin()),
+            Task::Send(payload, _) => payload.size(),
+            _ => None,
         }
     }
 

@@ -24,6 +24,6 @@ fn say(log: &Log, leg: Leg, since: Instant, stage: &Stage<'_>) {
     // The sample may be later than the answer of a peer that is near.
     let sample = if let Stage::Began(_, sample) = stage { *sample } else { None };
     let inferred = sample.is_some_and(|sample| sample != State::SynSent);
-    let (tcp, state) = (sample.is_some(), sample.map(|_| State::SynSent.name()));
-    log.say(&Event::Step(Moment { leg, step, at: since.elapsed(), tcp, state, inferred, note: Some(&note) }));
+    let (tcp, shown) = (sample.is_some(), sample.map(|_| State::SynSent.name()));
+    log.say(&Event::Step(Moment { leg, step, at: since.elapsed(), tcp, state: shown, inferred, note: Some(&note) }));
 }

@@ -169,6 +169,11 @@ impl fmt::Display for Name {
 pub struct Leash(Weak<Socket>);
 
 impl Leash {
+    /// The socket, if it is still open; it stays so for as long as the answer lives.
+    pub fn hold(&self) -> Option<Arc<Socket>> {
+        self.0.upgrade()
+    }
+
     /// Nothing more comes from the peer: whoever reads the socket sees an end.
     pub fn pull(&self) {
         if let Some(socket) = self.0.upgrade() {

@@ -114,6 +114,11 @@ impl<'a> Asked<'a> {
         self.goes(|going| going.check.asked.check)
     }
 
+    /// Whether a command holds the socket itself.
+    fn lends_the_socket(&self) -> bool {
+        self.what.runs_a_command() && self.what.joined(self.ends, self.says, self.transport) == Joined::Socket
+    }
+
     fn has_letters(&self) -> bool {
         let letters = self.letters;
         letters.lines || letters.size.is_some() || letters.datagrams.is_some() || letters.eof_datagram
@@ -143,7 +148,7 @@ const REFUSALS: &[Refusal] = &[
         "--no-splice is about streams: datagrams are always copied",
     ),
     (
-        |a| a.what.no_splice && a.what.joined(a.ends, a.transport) == Joined::Socket && a.what.runs_a_command(),
+        |a| a.what.no_splice && a.lends_the_socket(),
         "--no-splice is about bytes that fincat moves: the command holds the socket itself (see --pipes)",
     ),
     (|a| a.what.crlf && (!a.is_stdio() || a.ends.recv_only), "--crlf is about standard input, which is not sent here"),
@@ -281,6 +286,25 @@ const REFUSALS: &[Refusal] = &[
         |a| a.sets(|s| matches!(s, Setting::Tos(_))) && a.sets(|s| matches!(s, Setting::Dscp(_))),
         "--tos and --dscp are the same byte: give only one of them",
     ),
+    (
+        |a| a.checks() && (a.ends.confirm || a.says.progress || a.says.hexdump.is_some()),
+        "--check has no conversation: --confirm, --progress and --hexdump cannot act",
+    ),
+    (|a| a.ends.confirm && a.is_endless(), "--confirm is for streams: nobody acknowledges datagrams"),
+    (
+        |a| a.ends.confirm && a.is_server(),
+        "--confirm decides the exit status of one conversation: a server has a status of its own",
+    ),
+    (
+        |a| (a.ends.confirm || a.says.progress) && a.lends_the_socket(),
+        "--confirm and --progress are about bytes that fincat moves: the command holds the socket itself (see --pipes)",
+    ),
+    (
+        |a| a.ends.confirm && a.ends.on_eof == Some(OnEof::Reset),
+        "--on-eof reset never ends in order: --confirm cannot act",
+    ),
+    (|a| a.says.progress && a.is_server(), "--progress shows one conversation: it cannot act in a server"),
+    (|a| a.says.quiet && a.says.progress, "--quiet and --progress exclude each other"),
     (|a| a.says.quiet && a.says.json, "--quiet and --json exclude each other"),
     (|a| a.says.quiet && a.says.trace, "--quiet and --trace exclude each other"),
     (|a| a.says.trace && a.checks(), "--trace draws conversations, of which --check has none"),

@@ -8,11 +8,12 @@ use anyhow::Result;
 
 use super::usage;
 use crate::check::{Peers, Style};
-use crate::cli::groups::{CheckArgs, LetterArgs, ManyArgs, RetryArgs, SayArgs, SocketArgs, TcpArgs};
+use crate::cli::groups::{CheckArgs, EndArgs, LetterArgs, ManyArgs, RetryArgs, SayArgs, SocketArgs, TcpArgs};
 use crate::cli::roles::{
     CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
     UnixListen,
 };
+use crate::handler::stdio::Speaking;
 use crate::net::address::Place;
 use crate::net::casting::{Casting, Group};
 use crate::net::dial::retry::Retry;
@@ -195,6 +196,30 @@ impl RetryArgs {
             (None, Some(times)) => Retry::Times { times, delay: self.retry_delay },
             (None, None) => Retry::Never,
         }
+    }
+}
+
+impl EndArgs {
+    /// In `listen`, a standard input that ends at once says nothing, unless its end was spoken of.
+    pub(super) fn speaking(&self, listens: bool) -> Speaking {
+        let spoken_of = self.on_eof.is_some() || self.half_close || self.send_only;
+        match (self.recv_only, listens && !spoken_of) {
+            (true, _) => Speaking::No,
+            (false, true) => Speaking::UnlessNull,
+            (false, false) => Speaking::Yes,
+        }
+    }
+
+    pub(super) fn acts_on_our_end(&self) -> bool {
+        self.on_eof.is_some()
+            || self.half_close
+            || self.on_fin.is_some()
+            || self.quit_after.is_some()
+            || self.half_close_timeout.is_some()
+    }
+
+    pub(super) fn acts_on_bytes(&self) -> bool {
+        self.acts_on_our_end() || self.idle_timeout.is_some() || self.send_only || self.recv_only
     }
 }
 

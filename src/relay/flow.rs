@@ -9,6 +9,7 @@ use super::end::{Reader, Sink, Source};
 use super::framing::{Framing, Next};
 use super::sink::RUN;
 use super::source::Got;
+use super::tally::Taps;
 use super::way::{Passed, Way};
 use crate::sys::{self, PollFd, PollFlags};
 
@@ -54,6 +55,7 @@ pub struct Flow<'a> {
     taken: u64,
     given: u64,
     oversized: u64,
+    taps: Taps,
     last_moved: Instant,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Flow<'a> {
             taken: 0,
             given: 0,
             oversized: 0,
+            taps: Taps::default(),
             last_moved: Instant::now(),
         }
     }
@@ -86,6 +89,11 @@ impl<'a> Flow<'a> {
     #[must_use]
     pub fn copied(self, copies: bool) -> Self {
         Self { copies, ..self }
+    }
+
+    /// The same flow, of whose bytes somebody is told; it copies them.
+    pub(super) fn tapped(self, taps: Taps) -> Self {
+        Self { taps, ..self }
     }
 
     /// Where it stands.
@@ -234,6 +242,7 @@ impl<'a> Flow<'a> {
             other => other.map_err(Fault::Source)?,
         };
         self.taken += self.buffer.len() as u64;
+        self.taps.took(&self.buffer);
         self.last_moved = Instant::now();
         Ok(Some(got))
     }
@@ -253,6 +262,7 @@ impl<'a> Flow<'a> {
             };
             match written {
                 Ok(n) => {
+                    self.taps.gave(&rest[..n]);
                     self.written += n;
                     self.given += n as u64;
                     self.last_moved = Instant::now();

@@ -15,6 +15,7 @@ pub mod framing;
 pub mod outcome;
 pub mod sink;
 pub mod source;
+pub mod tally;
 pub mod teardown;
 mod waiting;
 mod way;
@@ -22,6 +23,7 @@ pub mod witness;
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::clock::Due;
@@ -29,11 +31,12 @@ use self::closing::{Action, Closing, OnEof, Side};
 use self::confirming::Outstanding;
 use self::flow::{Flow, State};
 use self::outcome::{Bound, Ending, Outcome};
+use self::tally::Tally;
 use self::teardown::{Patience, Teardown};
 use self::witness::Witness;
 use crate::sys;
 use crate::sys::board::Slot;
-use crate::trace::{Event, Log};
+use crate::trace::{Event, Log, Progress};
 
 /// Keepalive after the peer's FIN: a peer that only half-closed answers for ever, one that is gone resets.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -82,6 +85,9 @@ pub struct Relay<'a> {
     witness: Option<Box<Witness>>,
     /// Whom we forward to, and who sees that.
     beyond: Option<Box<(BorrowedFd<'a>, Witness)>>,
+    /// Where its bytes are counted for others.
+    tally: Option<Arc<Tally>>,
+    progress: Option<Box<Progress>>,
     /// What `--confirm` waits for.
     outstanding: Option<Outstanding>,
     /// The peer broke it off when it was decided already how it ends.
@@ -140,6 +146,8 @@ impl<'a> Relay<'a> {
             slot: None,
             witness: None,
             beyond: None,
+            tally: None,
+            progress: None,
             outstanding: None,
             was_cut: false,
             phase: Phase::Talking,
@@ -159,18 +167,6 @@ impl<'a> Relay<'a> {
     #[must_use]
     pub fn noted(self, slot: Option<Slot>) -> Self {
         Self { slot, ..self }
-    }
-
-    /// The same conversation, with somebody who sees its steps.
-    #[must_use]
-    pub fn seen(self, witness: Option<Witness>) -> Self {
-        Self { witness: witness.map(Box::new), ..self }
-    }
-
-    /// The same conversation, with somebody who sees the steps of the one whom we forward to.
-    #[must_use]
-    pub fn seen_beyond(self, beyond: Option<(BorrowedFd<'a>, Witness)>) -> Self {
-        Self { beyond: beyond.map(Box::new), ..self }
     }
 
     /// Goes on until the conversation is over, one of `watch` is readable, or `until` has come.
@@ -231,6 +227,7 @@ impl<'a> Relay<'a> {
             self.log.say(&Event::Oversized { count: oversized });
         }
         self.show_bytes();
+        self.count();
         match advanced {
             Ok(()) if done => self.ended(side),
             Ok(()) => {}
@@ -390,18 +387,5 @@ impl<'a> Relay<'a> {
             }
         };
         self.end(ending, patience);
-    }
-
-    /// A peer that says nothing but still takes what we sent is not silent: its clock starts anew.
-    fn peer_takes_more(&mut self, due: Due) -> bool {
-        if !matches!(due, Due::Quit | Due::HalfClosed(Side::Peer)) {
-            return false;
-        }
-        let before = std::mem::replace(&mut self.unacknowledged, sys::unacknowledged(self.peer));
-        let takes = !self.closing.endless && self.unacknowledged > 0 && before != self.unacknowledged;
-        if takes {
-            self.ours_ended = Some(Instant::now());
-        }
-        takes
     }
 }

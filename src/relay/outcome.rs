@@ -29,9 +29,7 @@ pub struct Outcome {
 impl Relay<'_> {
     /// What became of it, now that it is over.
     pub(super) fn outcome(&mut self) -> Outcome {
-        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
-        let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
-        let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
+        let (sent, received) = self.bytes();
         let (ending, closed_first, oversized) = (self.take_ending(), self.closed_first, self.oversized);
         let confirmed = self.confirmation(&ending, sent);
         self.conclude(&ending, sent, received);

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::clock::{Clock, Hand};
+use super::clock::{Clock, Due, Hand};
 use super::closing::Side;
 use super::flow::{Flow, State};
 use super::outcome::Ending;
@@ -161,5 +161,18 @@ impl Relay<'_> {
             peers: hand(self.flows.incoming.as_ref(), self.peers_ended),
             mentioned: self.mentioned,
         }
+    }
+
+    /// A peer that says nothing but still takes what we sent is not silent: its clock starts anew.
+    pub(super) fn peer_takes_more(&mut self, due: Due) -> bool {
+        if !matches!(due, Due::Quit | Due::HalfClosed(Side::Peer)) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.unacknowledged, sys::unacknowledged(self.peer));
+        let takes = !self.closing.endless && self.unacknowledged > 0 && before != self.unacknowledged;
+        if takes {
+            self.ours_ended = Some(Instant::now());
+        }
+        takes
     }
 }

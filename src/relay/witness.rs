@@ -55,7 +55,19 @@ pub struct Beginning {
 pub(super) const GLANCE: Duration = Duration::from_millis(2);
 const HOLD: Duration = Duration::from_secs(1);
 
-impl Relay<'_> {
+impl<'a> Relay<'a> {
+    /// The same conversation, with somebody who sees its steps.
+    #[must_use]
+    pub fn seen(self, witness: Option<Witness>) -> Self {
+        Self { witness: witness.map(Box::new), ..self }
+    }
+
+    /// The same conversation, with somebody who sees the steps of the one whom we forward to.
+    #[must_use]
+    pub fn seen_beyond(self, beyond: Option<(BorrowedFd<'a>, Witness)>) -> Self {
+        Self { beyond: beyond.map(Box::new), ..self }
+    }
+
     /// Lets the witness see something of the peer, if there is one.
     pub(super) fn show(&mut self, see: impl FnOnce(&mut Witness, BorrowedFd<'_>)) {
         if let Some(witness) = &mut self.witness {
@@ -180,20 +192,23 @@ impl Witness {
     /// Says a step of the conversation on this socket.
     fn step(&self, step: Step, peer: BorrowedFd<'_>, info: Option<&Info>, note: Option<&str>) {
         let failed = has_failed(peer);
-        let state = info.map(|info| self.state(info.state, failed));
+        let state = info.map(|info| self.state(step, info.state, failed));
         let (name, inferred) = state.map_or((None, false), |(name, inferred)| (Some(name), inferred));
         let note = note.or(self.samples.then_some("sampled"));
         let (leg, at) = (self.leg, self.since.elapsed());
         self.log.say(&Event::Step(Moment { leg, step, at, tcp: self.tcp, state: name, inferred, note }));
     }
 
-    /// TIME-WAIT shows as CLOSED; what came before tells them apart.
-    fn state(&self, state: State, failed: bool) -> (&'static str, bool) {
+    /// TIME-WAIT shows as CLOSED, and what passes quickly is over before it can be looked at: what came before tells.
+    fn state(&self, step: Step, state: State, failed: bool) -> (&'static str, bool) {
+        let is_sound = !failed && !self.reset;
         let ours = self.first_fin == Some(Side::We) || self.crossed;
-        if state == State::Closed && self.our_fin && ours && !failed && !self.reset {
-            (State::TimeWait.name(), true)
-        } else {
-            (state.name(), false)
+        match (step, state) {
+            (Step::OurFin, State::FinWait2) => (State::FinWait1.name(), true),
+            (Step::OurFin, State::Closed) if is_sound && !self.peers_fin => (State::FinWait1.name(), true),
+            (Step::OurFin, State::Closed) if is_sound => (State::LastAck.name(), true),
+            (_, State::Closed) if is_sound && self.our_fin && ours => (State::TimeWait.name(), true),
+            _ => (state.name(), false),
         }
     }
 

@@ -106,6 +106,9 @@ pub trait Dispatch {
 
     /// Ends every conversation now.
     fn end(&mut self) {}
+
+    /// Somebody wants to know how the conversations stand.
+    fn tell(&self) {}
 }
 
 /// What a server is to do.
@@ -230,6 +233,9 @@ impl<'s> Server<'s> {
         if self.output_gone {
             self.front.stopping.ask();
         }
+        if self.front.stopping.take_question() {
+            dispatch.tell();
+        }
         let phase = self.front.stopping.heed();
         if phase != Phase::Serving {
             self.front.listeners.clear();
@@ -343,13 +349,19 @@ pub fn meet(
     }
 }
 
-/// Holds the only conversation of a process: the first signal ends it.
+/// Holds the only conversation of a process: the first signal to stop ends it.
 pub fn alone(peer: Connection, terms: &Terms, number: usize, deadline: Option<Deadline>, signals: &Signals) -> Report {
     let mut answer = |watch: &mut Watch<'_>| {
+        if signals.take_question() {
+            terms.register.tell(&terms.log);
+        }
+        if !signals.stopped() {
+            return Call::GoOn;
+        }
         watch.bells.clear();
         Call::End
     };
-    let watch = Watch { bells: vec![signals.stop()], until: None };
+    let watch = Watch { bells: vec![signals.stop(), signals.bell()], until: None };
     session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
 }
 
@@ -369,6 +381,9 @@ pub fn everybody(connections: Vec<Connection>, mut threads: Threads, front: &mut
         for over in threads.ended() {
             status = if status == Status::Order { over.report.status } else { status };
             front.stopping.ask();
+        }
+        if front.stopping.take_question() {
+            threads.tell();
         }
         front.stopping.heed();
     }

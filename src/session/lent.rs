@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::errand::{Errand, Verdict};
+use super::register::Entered;
 use super::{Report, Terms, command_ended, status_of_command};
 use crate::exit::{Failure, Status};
 use crate::handler::{self, Wiring};
@@ -30,6 +31,9 @@ pub struct Lent {
     asked: Duration,
     state: State,
     witness: Option<Witness>,
+    /// Its place among those under way.
+    #[allow(dead_code, reason = "it leaves the register when it is dropped")]
+    entered: Entered,
     /// Whose end came first, as far as that could be seen.
     first: Option<Side>,
     /// The peer broke it off, as far as that could be seen.
@@ -75,7 +79,8 @@ impl Lent {
         let witness = super::witness(&log, &peer, Leg::Peer).map(Witness::sampling);
         let ended = Err(Failure::error(Status::Failure, "the command has not ended"));
         let (first, broken, verdict) = (None, None, Verdict::InOrder);
-        Ok(Self { peer, log, started, asked, state, witness, first, broken, ended, verdict })
+        let entered = terms.register.enter(&peer, None);
+        Ok(Self { peer, log, started, asked, state, witness, entered, first, broken, ended, verdict })
     }
 
     /// The command's process, while it runs.

@@ -107,6 +107,12 @@ impl Log {
         Self { about, ..self.clone() }
     }
 
+    /// The same log for one conversation, whatever is wanted.
+    #[must_use]
+    pub fn naming(&self, about: About) -> Self {
+        Self { about: Some(Arc::new(about)), ..self.clone() }
+    }
+
     /// Whether sentences of `level` are wanted, for those whose words cost something.
     pub fn wants(&self, level: Level) -> bool {
         self.level >= level
