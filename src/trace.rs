@@ -171,7 +171,6 @@ impl Event<'_> {
                 | Event::End { .. }
                 | Event::Started { .. }
                 | Event::UnderWay { .. }
-                | Event::Confirmed(_)
         )
     }
 }

@@ -20,6 +20,12 @@ pub(super) struct Outstanding {
 }
 
 impl Relay<'_> {
+    /// Our FIN has gone out.
+    pub(super) fn fin_sent(&mut self) {
+        self.fin = true;
+        self.show(Witness::our_fin);
+    }
+
     /// When to look again, readable or not.
     pub(super) fn next_glance(&self) -> Option<Instant> {
         let awaits = self.outstanding.is_some() || self.awaits_an_acknowledgement();
@@ -72,10 +78,10 @@ impl Relay<'_> {
         let info = tcp::info(self.peer);
         let closed = info.is_none_or(|info| is_acknowledged(self.peer, &info));
         // Whoever reads a unix socket counts in other units than bytes.
-        let outstanding = unacknowledged(self.peer, info.is_some() && !closed).min(sent);
+        let outstanding = unacknowledged(self.peer, info.is_some() && self.fin && !closed).min(sent);
         // An error that nobody has taken yet: a reset that came after everything else.
         let cut = self.was_cut || sys::take_error(self.peer).is_some();
-        let in_order = closed && !cut && ending.is_order();
+        let in_order = self.fin && closed && !cut && ending.is_order();
         let ending = if cut && ending.is_order() { Ending::Reset.word() } else { ending.word() };
         Some(Confirmation { sent, outstanding, in_order, ending, local: info.is_none() })
     }

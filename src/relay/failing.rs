@@ -8,7 +8,6 @@ use super::end::Reader;
 use super::flow::{Fault, Flow, State};
 use super::outcome::Ending;
 use super::teardown::{Patience, Teardown};
-use super::witness::Witness;
 use super::{Phase, Relay};
 use crate::sys;
 
@@ -92,7 +91,7 @@ impl Relay<'_> {
             Phase::Over(ending)
         };
         if let Phase::Closing(..) = self.phase {
-            self.show(Witness::our_fin);
+            self.fin_sent();
         }
     }
 }

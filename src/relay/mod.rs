@@ -92,6 +92,8 @@ pub struct Relay<'a> {
     outstanding: Option<Outstanding>,
     /// The peer broke it off when it was decided already how it ends.
     was_cut: bool,
+    /// Our FIN has gone out.
+    fin: bool,
     phase: Phase,
     ours_ended: Option<Instant>,
     peers_ended: Option<Instant>,
@@ -150,6 +152,7 @@ impl<'a> Relay<'a> {
             progress: None,
             outstanding: None,
             was_cut: false,
+            fin: false,
             phase: Phase::Talking,
             ours_ended: None,
             peers_ended: None,

@@ -24,6 +24,8 @@ pub struct Witness {
     tcp: bool,
     /// It only sees the socket now and then, which somebody else uses.
     samples: bool,
+    /// Now it is ours again.
+    took_over: bool,
     sent: bool,
     received: bool,
     first_fin: Option<Side>,
@@ -103,7 +105,7 @@ impl<'a> Relay<'a> {
             Side::Peer => self.flows.incoming.as_ref(),
         };
         match flow.filter(|flow| flow.state() == FlowState::Done).map(Flow::reader) {
-            Some(Reader::Peer) if !self.closing.endless => self.show(Witness::our_fin),
+            Some(Reader::Peer) if !self.closing.endless => self.fin_sent(),
             Some(Reader::Upstream) => self.show_beyond(Witness::our_fin),
             _ => {}
         }
@@ -175,6 +177,7 @@ impl Witness {
             since: beginning.since,
             tcp,
             samples: false,
+            took_over: false,
             sent: false,
             received: false,
             first_fin: None,
@@ -194,7 +197,7 @@ impl Witness {
         let failed = has_failed(peer);
         let state = info.map(|info| self.state(step, info.state, failed));
         let (name, inferred) = state.map_or((None, false), |(name, inferred)| (Some(name), inferred));
-        let note = note.or(self.samples.then_some("sampled"));
+        let note = note.or((self.samples && !self.took_over).then_some("sampled"));
         let (leg, at) = (self.leg, self.since.elapsed());
         self.log.say(&Event::Step(Moment { leg, step, at, tcp: self.tcp, state: name, inferred, note }));
     }
@@ -287,6 +290,11 @@ impl Witness {
         self.look(peer);
     }
 
+    /// What is done with the socket is seen as it is done from now on.
+    pub fn take_over(&mut self) {
+        self.took_over = true;
+    }
+
     /// Whose end came first, as far as that was seen.
     pub fn first(&self) -> Option<Side> {
         self.first_fin
@@ -357,8 +365,7 @@ impl Witness {
             received,
             unacknowledged,
             tcp,
-            input: self.input,
-            output: self.output,
+            waited: (!self.samples).then_some((self.input, self.output)),
         }));
     }
 

@@ -111,7 +111,7 @@ impl Lent {
 
     /// Does what is due. `ready` says that what is awaited has come. The report ends the conversation.
     pub fn step(&mut self, ready: bool) -> Option<Report> {
-        if let Some(witness) = &mut self.witness {
+        if let (Some(witness), State::Running(_)) = (&mut self.witness, &self.state) {
             witness.sample(self.peer.as_fd());
         }
         match &mut self.state {
@@ -124,6 +124,7 @@ impl Lent {
                 let patience = if self.verdict == Verdict::InOrder { Patience::Full } else { Patience::Brief };
                 self.state = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
                 if let Some(witness) = &mut self.witness {
+                    witness.take_over();
                     witness.our_fin(self.peer.as_fd());
                 }
                 self.step(true)

@@ -114,8 +114,8 @@ fn conclusion(verdict: &Verdict) -> Vec<Field> {
         ("rtt_ms", tcp.map(|tcp| milliseconds(tcp.round_trip)).into()),
         ("retransmissions", tcp.map(|tcp| tcp.retransmissions).into()),
         ("time_wait", tcp.map(|tcp| tcp.time_wait.word()).into()),
-        ("waited_input_ms", milliseconds(verdict.input)),
-        ("waited_output_ms", milliseconds(verdict.output)),
+        ("waited_input_ms", verdict.waited.map(|(input, _)| milliseconds(input)).into()),
+        ("waited_output_ms", verdict.waited.map(|(_, output)| milliseconds(output)).into()),
         ("waited_window_ms", tcp.map(|tcp| milliseconds(tcp.window)).into()),
     ]
 }

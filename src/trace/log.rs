@@ -154,7 +154,7 @@ mod tests {
         let (at, state) = (Duration::from_secs(123_456), Some("SYN-SENT"));
         let moment = Moment { leg: Leg::Upstream, step: Step::Attempt, at, tcp: true, state, inferred: true, note };
         let line = drawn(&Event::Step(moment), &about);
-        assert_eq!(line, "#1234+ 123456000.000 |-------- SYN -------->| SYN-SENT (inferred) [2001:db8:...\n");
+        assert_eq!(line, "#1234+ 123456000.000 |-------- SYN -------->| SYN-SENT (inferred) [2001:db8:1...\n");
         assert_eq!(line.len(), WIDTH + 1);
         let heading = drawn(&Event::Heading, &About { id: 1, ..about });
         assert_eq!(heading, "#1        ms |us                peer| our end, as the kernel shows it\n");

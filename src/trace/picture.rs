@@ -200,10 +200,9 @@ pub struct Verdict {
     pub unacknowledged: Option<u64>,
     /// What only TCP knows.
     pub tcp: Option<Tcp>,
-    /// How long we waited for our input, and for our output.
-    pub input: Duration,
-    /// How long the peer waited for our output.
-    pub output: Duration,
+    /// How long nothing moved for want of our input, and because our output took nothing; None where somebody else
+    /// moved the bytes.
+    pub waited: Option<(Duration, Duration)>,
 }
 
 /// What only TCP knows.
@@ -249,12 +248,11 @@ impl fmt::Display for Verdict {
             let trip = milliseconds(tcp.round_trip);
             write!(f, "\n   round trip {trip:.3} ms, {} retransmissions; {holder}", tcp.retransmissions)?;
         }
-        let (input, output) = (milliseconds(self.input), milliseconds(self.output));
-        write!(f, "\n   waited {input:.0} ms for our input, {output:.0} ms for our output")?;
-        if let Some(tcp) = &self.tcp {
-            write!(f, ", {:.0} ms for its window", milliseconds(tcp.window))?;
-        }
-        Ok(())
+        let own = self.waited.map(|(input, output)| (milliseconds(input), milliseconds(output)));
+        let own = own.map(|(input, output)| format!("{input:.0} ms for our input, {output:.0} ms for our output"));
+        let window = self.tcp.map(|tcp| format!("{:.0} ms for its window", milliseconds(tcp.window)));
+        let waited: Vec<String> = own.into_iter().chain(window).collect();
+        if waited.is_empty() { Ok(()) } else { write!(f, "\n   waited {}", waited.join(", ")) }
     }
 }
 
@@ -305,8 +303,7 @@ mod tests {
             received: 11,
             unacknowledged: Some(0),
             tcp: Some(tcp),
-            input: Duration::from_millis(300),
-            output: Duration::ZERO,
+            waited: Some((Duration::from_millis(300), Duration::ZERO)),
         };
         let said = "verdict: the peer closed first; in order
    sent 6, received 11 bytes; all acknowledged
