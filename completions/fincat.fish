@@ -65,6 +65,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s q -l quit-after
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 6 -d 'IPv6 only'
@@ -79,12 +82,17 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s k -l keep-open 
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s s -l source -d 'Come from this address' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s p -l source-port -d 'Come from this port' -r
@@ -119,22 +127,29 @@ complete -c fincat -n "__fish_fincat_using_subcommand connect" -s q -l quit-afte
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s n -l numeric -d 'Resolve no names'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l nodelay -d 'Send small pieces at once (TCP_NODELAY)'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l fast-open -d 'Let data travel in the SYN'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
-complete -c fincat -n "__fish_fincat_using_subcommand connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and not __fish_seen_subcommand_from listen connect" -s h -l help -d 'Print help'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and not __fish_seen_subcommand_from listen connect" -f -a "listen" -d 'Wait for datagrams: each new sender is a conversation'
@@ -170,6 +185,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
@@ -185,12 +203,17 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l per-datagram -d 'A fresh handler for each datagram, its output the reply'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
@@ -224,6 +247,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s 4 -d 'IPv4 only'
@@ -231,16 +257,20 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s n -l numeric -d 'Resolve no names'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l broadcast -d 'Allow sending to a broadcast address'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
-complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -277,6 +307,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
@@ -287,12 +320,17 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l per-datagram -d 'A fresh handler for each datagram, its output the reply'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
@@ -320,19 +358,26 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
-complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l no-splice -d 'Copy all bytes: never pass them on inside the kernel'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s C -l crlf -d 'Send each LF of standard input as CRLF'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'

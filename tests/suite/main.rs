@@ -23,6 +23,7 @@
 //!   * `datagram`: UDP: peers without an end, boundaries, everybody
 //!   * `forward`: `--to`, every transport to every transport
 //!   * `unix`: paths, credentials and datagrams of unix sockets
+//!   * `trace`: what is shown of conversations: events, `--trace`, `--confirm`, SIGUSR1
 //!   * `docs`: the man page, the completions and the README against the command line
 //!   * `house`: the source against the design
 
@@ -48,4 +49,5 @@ mod handlers;
 mod house;
 mod messages;
 mod signals;
+mod trace;
 mod unix;
