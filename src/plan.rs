@@ -33,7 +33,7 @@ use crate::net::transport::Transport;
 use crate::relay::closing::Closing;
 use crate::serve::admission::Rules;
 use crate::serve::{Keep, Mode};
-use crate::trace::Saying;
+use crate::trace::{Level, Saying};
 
 /// Conversations at once, where nobody says.
 const MOST: usize = 512;
@@ -221,7 +221,10 @@ fn plan_going(going: Going) -> Result<Plan> {
     let at = match peers {
         Peers::One(at) if !check.asked.check => at,
         peers => {
+            // Its JSON are the answers: of what failed only -v wants to hear more.
+            let level = if talk.says.verbose == 0 { Level::Failures } else { Level::Everything };
             let (style, saying) = (talk.says.style(), talk.says.saying());
+            let saying = Saying { level: saying.level.min(level), ..saying };
             if let Some(fd @ (0 | 1)) = talk.says.log_fd {
                 return Err(usage(format!("--log-fd {fd} carries data here: give it another descriptor, such as 3")));
             }

@@ -9,7 +9,7 @@ pub mod passage;
 pub mod process;
 pub mod socket;
 pub mod start;
-pub mod tcp;
+pub mod states;
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::net::dial::stage::{Stage, Watcher};
-use crate::sys::tcp::State;
+use crate::sys::states::State;
 use crate::trace::{Event, Leg, Log, Moment, Step, reason};
 
 /// Goes to a peer by way of `dial`, which shows its stages to a watcher; they are drawn if that was asked for.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::outcome::Ending;
 use super::witness::{GLANCE, Witness, is_acknowledged, unacknowledged};
 use super::{Phase, Relay};
-use crate::sys::{self, tcp};
+use crate::sys::{self, states};
 use crate::trace::Confirmation;
 
 /// How long the peer may acknowledge nothing until `--confirm` gives up.
@@ -64,7 +64,7 @@ impl Relay<'_> {
             Some(before) if before.bytes <= bytes => before.since,
             _ => Instant::now(),
         };
-        let stands = tcp::info(self.peer).is_none_or(|info| info.state != tcp::State::Closed);
+        let stands = states::info(self.peer).is_none_or(|info| info.state != states::State::Closed);
         let awaits = bytes > 0 && stands && since.elapsed() < PATIENCE;
         self.outstanding = awaits.then_some(Outstanding { bytes, since });
         awaits
@@ -75,7 +75,7 @@ impl Relay<'_> {
         if !self.closing.confirm {
             return None;
         }
-        let info = tcp::info(self.peer);
+        let info = states::info(self.peer);
         let closed = info.is_none_or(|info| is_acknowledged(self.peer, &info));
         // Whoever reads a unix socket counts in other units than bytes.
         let outstanding = unacknowledged(self.peer, info.is_some() && self.fin && !closed).min(sent);

@@ -10,7 +10,7 @@ use super::closing::Side;
 use super::end::Reader;
 use super::flow::{Flow, State as FlowState};
 use super::outcome::{Bound, Ending};
-use crate::sys::tcp::{self, Info, State};
+use crate::sys::states::{self, Info, State};
 use crate::sys::{self, PollFlags};
 use crate::trace::{Event, Leg, Log, Moment, Step, Tcp, TimeWait, Verdict};
 
@@ -152,7 +152,7 @@ impl<'a> Relay<'a> {
 impl Witness {
     /// A witness of a conversation that begins; None where nobody asked for one.
     pub fn of(log: &Log, peer: BorrowedFd<'_>, beginning: Beginning) -> Option<Self> {
-        let info = log.traces().then(|| tcp::info(peer))?;
+        let info = log.traces().then(|| states::info(peer))?;
         let this = Self::new(log, &beginning, info.is_some());
         let Beginning { leg, accepted, handshake, .. } = beginning;
         if accepted && leg == Leg::Peer {
@@ -218,10 +218,10 @@ impl Witness {
     /// So many bytes were given to the peer and taken from it by now.
     pub(super) fn moved(&mut self, peer: BorrowedFd<'_>, given: u64, taken: u64) {
         if taken > 0 && !std::mem::replace(&mut self.received, true) {
-            self.step(Step::Received, peer, tcp::info(peer).as_ref(), None);
+            self.step(Step::Received, peer, states::info(peer).as_ref(), None);
         }
         if given > 0 && !std::mem::replace(&mut self.sent, true) {
-            self.step(Step::Sent, peer, tcp::info(peer).as_ref(), None);
+            self.step(Step::Sent, peer, states::info(peer).as_ref(), None);
         }
     }
 
@@ -235,7 +235,7 @@ impl Witness {
     pub fn our_fin(&mut self, peer: BorrowedFd<'_>) {
         if !std::mem::replace(&mut self.our_fin, true) && !self.reset {
             self.first_fin.get_or_insert(Side::We);
-            self.step(Step::OurFin, peer, tcp::info(peer).as_ref(), None);
+            self.step(Step::OurFin, peer, states::info(peer).as_ref(), None);
         }
     }
 
@@ -244,7 +244,7 @@ impl Witness {
         if self.peers_fin || self.reset {
             return;
         }
-        let info = tcp::info(peer);
+        let info = states::info(peer);
         self.crossed = self.our_fin && info.is_some_and(|info| info.state == State::Closing);
         // An acknowledgement that came with it is older.
         self.note_acknowledgement(peer, info.as_ref());
@@ -256,13 +256,13 @@ impl Witness {
     /// Looks for the acknowledgement of our FIN, which wakes no poll(2).
     pub fn look(&mut self, peer: BorrowedFd<'_>) {
         if self.awaits_an_acknowledgement() {
-            self.note_acknowledgement(peer, tcp::info(peer).as_ref());
+            self.note_acknowledgement(peer, states::info(peer).as_ref());
         }
     }
 
     /// Looks at a socket that somebody else uses: nothing is read, no error is taken.
     pub fn sample(&mut self, peer: BorrowedFd<'_>) {
-        let Some(info) = tcp::info(peer) else {
+        let Some(info) = states::info(peer) else {
             if sys::has_hung_up(peer) {
                 self.peers_fin(peer);
             }
@@ -337,13 +337,13 @@ impl Witness {
 
     fn fail(&mut self, peer: BorrowedFd<'_>, step: Step) {
         if !std::mem::replace(&mut self.reset, true) {
-            self.step(step, peer, tcp::info(peer).as_ref(), None);
+            self.step(step, peer, states::info(peer).as_ref(), None);
         }
     }
 
     /// Says what has become of it; the socket is still open.
     pub fn conclude(&mut self, peer: BorrowedFd<'_>, ending: &Ending, sent: u64, received: u64) {
-        let info = tcp::info(peer);
+        let info = states::info(peer);
         self.note_acknowledgement(peer, info.as_ref());
         let unacknowledged = info.map(|_| unacknowledged(peer, self.our_fin && !self.acknowledged));
         let ended = ending.is_order() && !self.reset;

@@ -31,6 +31,8 @@ pub struct Lent {
     asked: Duration,
     state: State,
     witness: Option<Witness>,
+    /// When to sample the socket again.
+    sample_at: Instant,
     /// Its place among those under way.
     #[allow(dead_code, reason = "it leaves the register when it is dropped")]
     entered: Entered,
@@ -80,7 +82,7 @@ impl Lent {
         let ended = Err(Failure::error(Status::Failure, "the command has not ended"));
         let (first, broken, verdict) = (None, None, Verdict::InOrder);
         let entered = terms.register.enter(&peer, None);
-        Ok(Self { peer, log, started, asked, state, witness, entered, first, broken, ended, verdict })
+        Ok(Self { peer, log, started, asked, state, witness, sample_at: started, entered, first, broken, ended, verdict })
     }
 
     /// The command's process, while it runs.
@@ -105,7 +107,7 @@ impl Lent {
             State::Running(errand) => errand.until(),
             State::Finishing(teardown) => Some(teardown.until()),
         };
-        let sample = self.witness.as_ref().map(|_| Instant::now() + SAMPLE);
+        let sample = self.witness.as_ref().map(|_| self.sample_at);
         [own, sample].into_iter().flatten().min()
     }
 
@@ -113,6 +115,7 @@ impl Lent {
     pub fn step(&mut self, ready: bool) -> Option<Report> {
         if let (Some(witness), State::Running(_)) = (&mut self.witness, &self.state) {
             witness.sample(self.peer.as_fd());
+            self.sample_at = Instant::now() + SAMPLE;
         }
         match &mut self.state {
             State::Running(errand) if ready => {
@@ -187,7 +190,7 @@ impl Lent {
             _ => (Ending::Called, "called off".to_owned(), Status::Failure),
         };
         if self.log.wants(Level::Conversations) || self.witness.is_some() {
-            let info = sys::tcp::info(self.peer.as_fd());
+            let info = sys::states::info(self.peer.as_fd());
             let ended = matches!(&self.state, State::Finishing(teardown) if teardown.heard_the_end());
             let (sent, received) = (info.and_then(|info| info.sent), info.and_then(|info| info.received(ended)));
             if let Some(witness) = &mut self.witness {
@@ -203,8 +206,8 @@ impl Lent {
 
 /// Whose end came first on a socket that a command has held until now; None where nobody can tell.
 fn who_ended(peer: &Connection) -> Option<Side> {
-    use sys::tcp::State as S;
-    match sys::tcp::info(peer.as_fd()).map(|info| info.state) {
+    use sys::states::State as S;
+    match sys::states::info(peer.as_fd()).map(|info| info.state) {
         Some(S::CloseWait | S::LastAck) => Some(Side::Peer),
         Some(S::Closed) => None,
         None if sys::has_hung_up(peer.as_fd()) => Some(Side::Peer),

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Leash, Name};
 use crate::relay::tally::Tally;
-use crate::sys::tcp;
+use crate::sys::states;
 use crate::trace::{About, Event, Log};
 
 /// The conversations under way.
@@ -50,7 +50,7 @@ impl Register {
     pub fn tell(&self, log: &Log) {
         for entry in &*self.lock() {
             let Some(socket) = entry.socket.hold() else { continue };
-            let info = tcp::info(socket.as_fd());
+            let info = states::info(socket.as_fd());
             let (sent, received) = match &entry.tally {
                 Some(tally) => {
                     let (sent, received) = tally.read();

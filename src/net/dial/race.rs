@@ -174,8 +174,11 @@ impl<'a> Race<'a> {
 
     /// Gives up: everybody who was asked and has not answered is too late. Those sockets close.
     pub fn abandon(mut self) -> Undialed {
-        let late = self.running.drain(..).map(|attempt| (attempt.number, attempt.address, late()));
-        self.failed.extend(late.collect::<Vec<_>>());
+        for attempt in self.running.drain(..) {
+            let late = late();
+            self.watcher.show(&Stage::Failed(&attempt.address, &late));
+            self.failed.push((attempt.number, attempt.address, late));
+        }
         self.lost()
     }
 
@@ -212,7 +215,7 @@ impl<'a> Race<'a> {
             step = attempt.step(self.question, now);
         }
         if self.watcher.is_there() {
-            let state = sys::tcp::info(attempt.socket.as_fd()).map(|info| info.state);
+            let state = sys::states::info(attempt.socket.as_fd()).map(|info| info.state);
             self.watcher.show(&Stage::Began(&attempt.address, state));
         }
         Ok(self.judge(attempt, step, now))

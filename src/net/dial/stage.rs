@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::net::address::Address;
-use crate::sys::tcp::State;
+use crate::sys::states::State;
 
 /// A stage on the way to a peer.
 #[derive(Debug)]

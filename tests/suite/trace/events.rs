@@ -111,7 +111,7 @@ fn serve(journal: &Journal, mode: &str) {
     peer.read_to_end();
     tool.signal(Signal::TERM);
     let _ = tool.wait();
-    let line = ["127.0.0.1", "0", mode, "--count", "1", "--", "cat"];
+    let line = ["127.0.0.1", "0", mode, "--count", "1", "--sh", "cat"];
     let mut tool = Tool::listen(journal.all(&line));
     let peer = PeerStream::tcp(tool.addr());
     peer.write("y");
@@ -262,16 +262,6 @@ fn the_last_line_says_how_it_ended() {
     let closed = only(&lines(&exit.stderr), "closed").clone();
     assert_eq!((&closed["ending"], &closed["status"]), (&"reset".into(), &7.into()), "{exit}");
 
-    let mut tool = Tool::listen(["127.0.0.1", "0", "--json", "--", "/nobody/there"]);
-    let peer = PeerStream::tcp(tool.addr());
-    let _ = peer.hear_out();
-    let exit = tool.wait();
-    let told = lines(&exit.stderr);
-    assert!(exit.code == Some(127), "{exit}");
-    if let Some(closed) = named(&told, "closed").first() {
-        assert_eq!((&closed["ending"], &closed["status"]), (&"failure".into(), &127.into()), "{exit}");
-    }
-
     // Whom it should be forwarded to refuses.
     let nobody = Refusing::port();
     let to = nobody.addr().to_string();
@@ -291,7 +281,7 @@ fn a_log_goes_where_it_is_wanted() {
     let port = nobody.addr().port().to_string();
     let exit = Tool::run(["connect", "127.0.0.1", &port, "--log-file", &journal.name]).expect(4);
     assert_eq!(exit.stderr, "", "{exit}");
-    assert_eq!(journal.text(), format!("before\nfincat: cannot connect to 127.0.0.1 {port}: connection refused\n"));
+    assert_eq!(journal.text(), format!("before\nfincat: cannot connect to 127.0.0.1:{port}: connection refused\n"));
 
     let there = journal.folder.path().join("three");
     let launch = Launch::new().setup(&format!("exec 3>{}", there.display()));
