@@ -31,7 +31,7 @@ use crate::serve::{self, Duty, Front, Keep, Mode, Server};
 use crate::session::Terms;
 use crate::session::register::Register;
 use crate::sys::{self, Manner, process};
-use crate::trace::{self, Event, Hexdump, Log, Place, Progress, Saying, reason, span};
+use crate::trace::{self, Event, Hexdump, Level, Log, Place, Progress, Saying, reason, span};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
 const COMMAND_GRACE: Duration = Duration::from_secs(1);
@@ -183,6 +183,10 @@ fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
     for listener in &listeners {
         let (local, transport) = (listener.local.to_string(), plan.endpoint.transport.word());
         log.say(&Event::Listening { local: &local, transport });
+        if let Some((granted, wanted)) = listener.clipped().filter(|_| log.wants(Level::Everything)) {
+            let sizes = format!("receive buffer of {} KiB, wanted {}", granted / 1024, wanted / 1024);
+            log.say(&Event::Option(&format!("{sizes}: the kernel's limit (net.core.rmem_max)")));
+        }
     }
     ready.announce(&listeners)?;
     let admission = Admission::new(plan.rules);

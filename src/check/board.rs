@@ -121,7 +121,11 @@ fn word(answer: Answer, datagrams: bool) -> &'static str {
 
 fn line(text: &mut String, asked: &Asked<'_>, answer: Answer, datagrams: bool) {
     // Writing into a String fails never.
-    let _ = write!(text, "{}", asked.host);
+    let _ = match &asked.host {
+        // A line stays a line.
+        odd if odd.contains(char::is_control) => write!(text, "{}", odd.escape_debug()),
+        host => write!(text, "{host}"),
+    };
     if let Some(port) = asked.port {
         let _ = write!(text, " {port}");
     }
@@ -187,6 +191,7 @@ mod tests {
     fn a_path_has_no_port_and_is_quoted() {
         let path = &Asked { host: "/a \"b\"\n".into(), port: None };
         let json = r#"{"host":"/a \"b\"\n","port":null,"status":"closed","ms":null}"#.to_owned() + "\n";
-        assert_eq!(shown(path, Answer::Closed, false).1, json);
+        let line = "/a \\\"b\\\"\\n closed\n".to_owned();
+        assert_eq!(shown(path, Answer::Closed, false), (line, json));
     }
 }

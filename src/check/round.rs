@@ -136,7 +136,7 @@ impl<'a> Round<'a> {
             }
             let known = self.names.advance(now);
             self.due.extend(known);
-            self.begin()?;
+            let more = self.begin()?;
             if self.end.is_some_and(|end| now >= end) {
                 self.finish();
             }
@@ -145,7 +145,7 @@ impl<'a> Round<'a> {
             if self.board.is_complete() && over {
                 return Ok(());
             }
-            self.wait(stop)?;
+            self.wait(stop, more)?;
         }
     }
 
@@ -157,15 +157,10 @@ impl<'a> Round<'a> {
         self.due.extend(known.then_some(goal));
     }
 
-    fn has_room(&self) -> bool {
-        self.probes.is_empty() || self.busy < self.most
-    }
-
-    /// Begins some of those that are due.
-    fn begin(&mut self) -> Result<(), Verdict> {
+    /// Begins some of those that are due; whether there may be room for more of them right now.
+    fn begin(&mut self) -> Result<bool, Verdict> {
         for _ in 0..AT_A_TIME {
-            let Some(goal) = self.due.front().copied().filter(|_| self.has_room()) else { break };
-            self.due.pop_front();
+            let Some(goal) = self.due.pop_front() else { return Ok(false) };
             let (addresses, until) = match self.addresses(goal) {
                 Ok(found) => found,
                 Err(why) => {
@@ -174,6 +169,10 @@ impl<'a> Round<'a> {
                 }
             };
             let weight = addresses.len();
+            if !self.probes.is_empty() && self.busy + weight > self.most {
+                self.due.push_front(goal);
+                return Ok(false);
+            }
             let mut probe = Probe::new(goal, self.checks, self.spare, addresses, until);
             let news = probe.advance(&[], Instant::now());
             if let News::Undialed(why) = &news
@@ -183,7 +182,7 @@ impl<'a> Round<'a> {
                 // What is lacking comes back with one of those under way.
                 self.most = self.busy;
                 self.due.push_front(goal);
-                break;
+                return Ok(false);
             }
             self.take(goal, news)?;
             if !probe.is_over() {
@@ -191,7 +190,7 @@ impl<'a> Round<'a> {
                 self.probes.push((weight, probe));
             }
         }
-        Ok(())
+        Ok(!self.due.is_empty())
     }
 
     /// Where to try a goal, and until when.
@@ -214,9 +213,9 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Waits until something happens, and goes on with those to whom it did.
-    fn wait(&mut self, stop: BorrowedFd<'_>) -> Result<(), Verdict> {
-        let hurry = (!self.due.is_empty() && self.has_room()).then(Instant::now);
+    /// Waits until something happens, not at all where there is more to begin, and goes on with those to whom it did.
+    fn wait(&mut self, stop: BorrowedFd<'_>, more: bool) -> Result<(), Verdict> {
+        let hurry = more.then(Instant::now);
         let later = self.later.peek().map(|Reverse((at, _))| *at);
         let probes = self.probes.iter().map(|(_, probe)| probe.wake_at());
         let end = self.end.filter(|_| !self.board.is_complete()).or(self.deadline);

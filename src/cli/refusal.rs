@@ -51,9 +51,29 @@ fn unknown(argument: &str, help: &str) -> String {
     match LETTERS.iter().find(|(letter, _)| *letter == argument) {
         Some((letter, instead)) => format!("{letter} is nc's: {instead}"),
         None if argument == "-p" => "-p is for connect; a listener's port is the last word".into(),
+        None if argument.starts_with('-') && !roles_of(argument).is_empty() => {
+            let roles = roles_of(argument).join(", ");
+            format!("option '{argument}' cannot act here: it is for {roles}; {help}")
+        }
         None if argument.starts_with('-') => format!("unknown option '{}'; {help}", argument.escape_debug()),
         None => format!("'{}' is one word too many; {help}", argument.escape_debug()),
     }
+}
+
+/// The roles that know an option.
+fn roles_of(option: &str) -> Vec<String> {
+    let knows = |role: &clap::Command| {
+        let long = |arg: &clap::Arg| arg.get_long().is_some_and(|word| option.strip_prefix("--") == Some(word));
+        let short = |arg: &clap::Arg| arg.get_short().is_some_and(|letter| option == format!("-{letter}"));
+        role.get_arguments().any(|arg| long(arg) || short(arg))
+    };
+    let mut roles = Vec::new();
+    for first in super::command().get_subcommands() {
+        roles.extend(knows(first).then(|| first.get_name().to_owned()));
+        let second = first.get_subcommands().filter(|role| knows(role));
+        roles.extend(second.map(|role| format!("{} {}", first.get_name(), role.get_name())));
+    }
+    roles
 }
 
 fn help(line: &[OsString]) -> String {

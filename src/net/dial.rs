@@ -69,6 +69,7 @@ pub fn dial(
         match race.advance(&ready, Instant::now()) {
             Standing::Won(connection, _) => return Ok(connection),
             Standing::Lost(why) => return Err(why),
+            Standing::Running if until.is_some_and(|at| Instant::now() >= at) => return Err(race.abandon()),
             Standing::Running => {}
         }
         let bells = stop.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
@@ -80,9 +81,6 @@ pub fn dial(
             return Err(Undialed::Stopped);
         }
         ready = rang[stop.len()..].to_vec();
-        if !ready.contains(&true) && until.is_some_and(|at| Instant::now() >= at) {
-            return Err(race.abandon());
-        }
     }
 }
 

@@ -207,6 +207,14 @@ impl Listener {
         }
     }
 
+    /// What the kernel has granted of the wanted receive buffer, and what was wanted, in bytes, where that is less.
+    pub fn clipped(&self) -> Option<(usize, usize)> {
+        match &self.kind {
+            Kind::Mail(mailbox) => mailbox.clipped(),
+            Kind::Connections(_) | Kind::Shared(_) => None,
+        }
+    }
+
     /// Takes the next peer; None where nobody waits (any more).
     pub fn accept(&self) -> io::Result<Option<Connection>> {
         match &self.kind {

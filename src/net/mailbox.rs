@@ -21,6 +21,9 @@ use crate::sys::mail::{self, Way};
 /// The largest datagram, and a byte more, so that none is ever cut.
 const LARGEST: usize = 65_536;
 
+/// The receive buffer of a listener, in bytes: what comes between two looks at it must have room.
+const QUEUE: usize = 1024 * 1024;
+
 /// How a listener treats its mail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Postal {
@@ -28,6 +31,10 @@ pub struct Postal {
     pub each: bool,
     /// There is one conversation only.
     pub only: bool,
+    /// An empty datagram is a conversation's last (`--eof-datagram`).
+    pub empty_ends: bool,
+    /// So many are all of a conversation (`--datagrams`).
+    pub most: Option<u64>,
 }
 
 /// A letter: its way and what it holds.
@@ -43,6 +50,7 @@ pub(super) struct Mailbox {
     waiting: RefCell<VecDeque<Letter>>,
     /// Bytes in `waiting` beyond which the kernel's queue holds the rest.
     room: usize,
+    clipped: Option<(usize, usize)>,
 }
 
 impl Mailbox {
@@ -51,9 +59,21 @@ impl Mailbox {
         socket.set_reuse_address(true)?;
         let Address::Inet(bound) = *local else { return Err(io::ErrorKind::InvalidInput.into()) };
         mail::want_destinations(socket.as_fd(), bound.is_ipv6())?;
-        let room = socket.recv_buffer_size()?;
         let (postal, settings) = (options.postal, options.settings.clone());
-        Ok(Self { socket: Arc::new(socket), bound, postal, settings, waiting: RefCell::default(), room })
+        let is_ours = !settings.size_received();
+        if is_ours {
+            // The kernel grants what it grants.
+            let _ = socket.set_recv_buffer_size(QUEUE);
+        }
+        let room = socket.recv_buffer_size()?;
+        // The kernel doubles what it grants (socket(7)).
+        let clipped = Some(room / 2).filter(|granted| is_ours && *granted < QUEUE).map(|granted| (granted, QUEUE));
+        Ok(Self { socket: Arc::new(socket), bound, postal, settings, waiting: RefCell::default(), room, clipped })
+    }
+
+    /// What the kernel has granted of the wanted receive buffer, and what was wanted, in bytes, where that is less.
+    pub(super) fn clipped(&self) -> Option<(usize, usize)> {
+        self.clipped
     }
 
     /// The next sender that has no conversation, with everything of its that has come so far.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{Socket, Type};
 
 use super::casting::Casting;
 use super::mailbox::Postal;
@@ -182,12 +182,12 @@ fn allowed_by_system(bit: u32) -> io::Result<()> {
 }
 
 fn set_ttl(socket: &Socket, v6: bool, hops: u32) -> io::Result<()> {
-    if v6 {
-        socket.set_unicast_hops_v6(hops)?;
-        socket.set_multicast_hops_v6(hops)
-    } else {
-        socket.set_ttl_v4(hops)?;
-        socket.set_multicast_ttl_v4(hops)
+    let to_many = socket.r#type()? == Type::DGRAM;
+    match (v6, to_many) {
+        (true, false) => socket.set_unicast_hops_v6(hops),
+        (true, true) => socket.set_unicast_hops_v6(hops).and_then(|()| socket.set_multicast_hops_v6(hops)),
+        (false, false) => socket.set_ttl_v4(hops),
+        (false, true) => socket.set_ttl_v4(hops).and_then(|()| socket.set_multicast_ttl_v4(hops)),
     }
 }
 
@@ -213,6 +213,11 @@ impl Settings {
     /// The same without data in the SYN: there is none.
     pub fn forget_fast_open(&mut self) {
         self.0.retain(|setting| *setting != Setting::FastOpen);
+    }
+
+    /// Whether the size of the receive buffer was asked for.
+    pub(super) fn size_received(&self) -> bool {
+        self.iter().any(|setting| matches!(setting, Setting::ReceiveBuffer(_)))
     }
 
     /// Whether data may travel in the SYN.

@@ -50,6 +50,11 @@ struct Line {
     sender: Address,
     entry: Socket,
     mail: VecDeque<Vec<u8>>,
+    /// Datagrams for it so far.
+    heard: u64,
+    /// It has had its last: what comes from the same sender now opens another. It stays until its conversation is over,
+    /// which would take the entry's end for a peer that is gone.
+    complete: bool,
 }
 
 impl Switch {
@@ -81,11 +86,12 @@ impl Switch {
                 }
                 continue;
             }
-            let line = lines.iter().position(|line| line.sender == sender).filter(|_| !self.postal.each);
-            let Some(at) = line else {
+            let line = lines.iter().position(|line| line.sender == sender && !line.complete);
+            let Some(at) = line.filter(|_| !self.postal.each) else {
                 waiting.push_back(self.open(&sender, letter, lines)?);
                 continue;
             };
+            lines[at].count(&letter, self.postal);
             lines[at].mail.push_back(letter);
             if !lines[at].carry() {
                 // Its conversation is over: the letter opens a new one.
@@ -111,7 +117,9 @@ impl Switch {
         } else {
             let (entry, exit) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
             lines.retain(|line| !sys::has_hung_up(line.entry.as_fd()));
-            lines.push(Line { sender: sender.clone(), entry, mail: VecDeque::new() });
+            let mut line = Line { sender: sender.clone(), entry, mail: VecDeque::new(), heard: 0, complete: false };
+            line.count(&letter, self.postal);
+            lines.push(line);
             let mut connection = between(exit);
             connection.ends_with_its_listener = true;
             connection
@@ -153,6 +161,12 @@ impl Switch {
 }
 
 impl Line {
+    /// Counts a datagram that is for it.
+    fn count(&mut self, letter: &[u8], postal: Postal) {
+        self.heard += 1;
+        self.complete |= postal.empty_ends && letter.is_empty() || postal.most.is_some_and(|most| self.heard >= most);
+    }
+
     /// Hands its mail in as far as it is taken; false where the conversation is over.
     fn carry(&mut self) -> bool {
         if sys::has_hung_up(self.entry.as_fd()) {

@@ -78,7 +78,7 @@ impl Waiting {
     pub(super) fn udp(typed: UdpListen) -> Result<Self> {
         let endpoint = inet(Transport::Udp, &typed.at.place, "fincat udp listen")?;
         let mut this = Self::inet(endpoint, typed.at, &TcpArgs::default(), typed.many, typed.talk);
-        this.options.postal = Postal { each: typed.per_datagram, only: false };
+        this.options.postal = postal(typed.per_datagram, &typed.letters);
         this.options.casting = casting(&typed.cast, typed.multicast);
         (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
         Ok(this)
@@ -98,7 +98,7 @@ impl Waiting {
         let mut this = Self::at(endpoint, typed.many, typed.talk);
         this.take_backlog(typed.backlog);
         this.options.access = Access { mode: typed.mode, owner: None };
-        this.options.postal = Postal { each: typed.per_datagram, only: false };
+        this.options.postal = postal(typed.per_datagram, &typed.letters);
         (this.owner, this.users, this.groups) = (typed.owner, typed.allow_uid, typed.allow_gid);
         (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
         this.within = typed.connect_timeout;
@@ -246,6 +246,10 @@ impl SayArgs {
         let style = if self.json { trace::Style::Json } else { trace::Style::Text };
         Saying { level, style, traces: self.trace, to }
     }
+}
+
+fn postal(each: bool, letters: &LetterArgs) -> Postal {
+    Postal { each, only: false, empty_ends: letters.eof_datagram, most: letters.datagrams }
 }
 
 fn casting(cast: &CastArgs, groups: Vec<Group>) -> Casting {

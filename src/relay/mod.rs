@@ -75,6 +75,7 @@ pub struct Deadline {
 
 /// One conversation under way.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is something that has happened, or has not")]
 pub struct Relay<'a> {
     peer: BorrowedFd<'a>,
     flows: Flows<'a>,

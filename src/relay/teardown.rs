@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Manner};
+use crate::sys::{self, Manner, passage};
 
 /// How long the peer may be silent before we close on it.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const PIECE: usize = 64 * 1024;
 /// How much the peer is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Until its EOF, 1 s without a byte, or 30 s in all.
+    /// Until its EOF, 1 s without a byte, which is more while TCP has not got all that we sent across, or 30 s in all.
     Full,
     /// Until its EOF, or all that we sent is acknowledged and what came is read; 1 s at most.
     Brief,
@@ -69,6 +69,11 @@ impl Teardown {
                 Err(e) => (self.over, self.failure) = (true, Some(e)),
             }
             self.over |= Instant::now() >= self.longest;
+        }
+        if Instant::now() >= self.bound() && passage::is_tcp(peer) && sys::unacknowledged(peer) > 0 {
+            // What is still on its way would be lost if the peer, which does not listen just now, spoke then. Between
+            // unix sockets it has arrived already.
+            self.silent_since = Instant::now();
         }
         let heard_enough = self.patience == Patience::Brief && sys::unacknowledged(peer) == 0;
         self.over |= heard_enough || Instant::now() >= self.bound();

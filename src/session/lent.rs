@@ -82,7 +82,20 @@ impl Lent {
         let ended = Err(Failure::error(Status::Failure, "the command has not ended"));
         let (first, broken, verdict) = (None, None, Verdict::InOrder);
         let entered = terms.register.enter(&peer, None);
-        Ok(Self { peer, log, started, asked, state, witness, sample_at: started, entered, first, broken, ended, verdict })
+        Ok(Self {
+            peer,
+            log,
+            started,
+            asked,
+            state,
+            witness,
+            sample_at: started,
+            entered,
+            first,
+            broken,
+            ended,
+            verdict,
+        })
     }
 
     /// The command's process, while it runs.

@@ -190,10 +190,14 @@ pub fn set_default(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
-/// Writing to a pipe or a socket that nobody reads is an error from now on (`EPIPE`), no signal.
-pub fn ignore_broken_pipes() {
-    // SAFETY: SIG_IGN is a valid disposition for SIGPIPE.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+/// Writing to a pipe or a socket that nobody reads is an error from now on (`EPIPE`), no signal; and so is writing a file
+/// beyond the size that is allowed (`EFBIG`).
+pub fn take_signals_as_errors() {
+    // SAFETY: SIG_IGN is a valid disposition for both.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
 }
 
 /// Whether a signal is ignored, as our caller may have wished (nohup(1), a shell's background job).

@@ -75,7 +75,7 @@ fn narrow() -> (Stdout, UnixStream) {
 }
 
 /// A FIFO, reader and writer, that has no name any more.
-fn fifo() -> (File, File) {
+pub(super) fn fifo() -> (File, File) {
     let folder = TempDir::new().expect("a folder for the FIFO");
     let path = folder.path().join("fifo");
     mknodat(CWD, &path, FileType::Fifo, Permissions::RUSR | Permissions::WUSR, 0).expect("mknod");

@@ -235,15 +235,15 @@ fn rooms_have_names() {
     });
 }
 
-/// The suite lives by the same measures as the program.
-fn program_and_suite() -> Vec<Source> {
-    ["src", "tests/suite"].into_iter().flat_map(Source::all).collect()
+/// The suite and the benchmark live by the same measures as the program.
+fn everything() -> Vec<Source> {
+    ["src", "tests/suite", "benches"].into_iter().flat_map(Source::all).collect()
 }
 
 #[test]
 fn every_file_says_what_it_is() {
     let mut findings = Findings::default();
-    for source in program_and_suite() {
+    for source in everything() {
         if !source.text.starts_with("//! ") {
             findings.add(&source, 1, "no //!");
         }
@@ -254,7 +254,7 @@ fn every_file_says_what_it_is() {
 #[test]
 fn no_file_is_long() {
     let mut findings = Findings::default();
-    for source in program_and_suite() {
+    for source in everything() {
         let lines = source.text.lines().count();
         if lines > 400 {
             findings.add(&source, lines, "the last line");
@@ -266,7 +266,7 @@ fn no_file_is_long() {
 #[test]
 fn no_function_is_long() {
     let mut findings = Findings::default();
-    for source in program_and_suite() {
+    for source in everything() {
         for function in source.functions().iter().filter(|function| function.lines > 60) {
             findings.add(&source, function.line, &format!("{} has {} lines", function.name, function.lines));
         }

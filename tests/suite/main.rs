@@ -22,10 +22,16 @@
 //!   * `messages`: what is said, and with which status
 //!   * `datagram`: UDP: peers without an end, boundaries, everybody
 //!   * `forward`: `--to`, every transport to every transport
+//!   * `passage`: by which way bytes go, between every pair of ends
 //!   * `unix`: paths, credentials and datagrams of unix sockets
 //!   * `trace`: what is shown of conversations: events, `--trace`, `--confirm`, SIGUSR1
+//!   * `dialing`: which address answers, how often it is tried, what sockets are set to
+//!   * `checking`: `--check`, who is there
 //!   * `docs`: the man page, the completions and the README against the command line
 //!   * `house`: the source against the design
+//!
+//! `FINCAT_SUITE_COPIES=1 cargo test --test suite` runs all of it with `--no-splice` wherever fincat takes that:
+//! what holds when bytes are passed on inside the kernel holds when they are copied.
 
 #![allow(dead_code, reason = "the rooms to come use the rest of the instruments")]
 
@@ -40,14 +46,17 @@ mod process;
 mod terminal;
 mod tool;
 
+mod checking;
 mod concurrency;
 mod datagram;
+mod dialing;
 mod docs;
 mod forward;
 mod half_close;
 mod handlers;
 mod house;
 mod messages;
+mod passage;
 mod signals;
 mod trace;
 mod unix;

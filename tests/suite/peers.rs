@@ -242,6 +242,12 @@ impl PeerStream {
         Sending(result)
     }
 
+    /// Takes little before it is read: at most some 128 KiB of TCP's, so that it is fincat's end that fills.
+    #[track_caller]
+    pub(crate) fn narrow(&self) {
+        self.socket.set_recv_buffer_size(64 << 10).expect("SO_RCVBUF");
+    }
+
     /// Ends our direction: FIN.
     #[track_caller]
     pub(crate) fn shutdown(&self) {

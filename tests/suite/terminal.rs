@@ -6,6 +6,7 @@ use std::io::Write;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::capture::Capture;
 
@@ -26,6 +27,22 @@ impl Terminal {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let line = open(name.as_c_str(), flags, Mode::empty()).expect("open the line");
         Self { keyboard: File::from(keyboard), line: File::from(line) }
+    }
+
+    /// Opens one that changes nothing on its way, in either direction.
+    #[track_caller]
+    pub(crate) fn raw() -> Self {
+        let terminal = Self::open();
+        let mut modes = tcgetattr(&terminal.line).expect("tcgetattr");
+        modes.make_raw();
+        tcsetattr(&terminal.line, OptionalActions::Now, &modes).expect("tcsetattr");
+        terminal
+    }
+
+    /// The keys, for somebody who types without end.
+    #[track_caller]
+    pub(crate) fn keyboard(&self) -> File {
+        self.keyboard.try_clone().expect("a second descriptor")
     }
 
     /// The child's side: `Stdin::File(terminal.line())`. All copies share one open file description.

@@ -1,6 +1,7 @@
 //! fincat as the suite runs it: `listen`, with the address it announced, `connect`, and `run` to the
 //! end; how any child is started and waited for is the business of `launch` and `process`.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -17,6 +18,24 @@ use crate::process::{Exit, Process};
 
 /// The binary under test.
 const FINCAT: &str = env!("CARGO_BIN_EXE_fincat");
+
+/// Whether the suite runs with `--no-splice` wherever fincat takes it: `FINCAT_SUITE_COPIES=1`.
+pub(crate) fn suite_copies() -> bool {
+    env::var_os("FINCAT_SUITE_COPIES").is_some_and(|value| value == "1")
+}
+
+/// `SUBCOMMAND... ARGS...`, with `--no-splice` between them if the suite copies and this line takes it: streams,
+/// and no command that holds the socket itself.
+fn line<'a>(subcommand: &[&'a str], args: &[&'a str]) -> Vec<&'a str> {
+    let (options, command) = args.split_at(args.iter().position(|&arg| arg == "--").unwrap_or(args.len()));
+    let has = |words: &[&str]| options.iter().any(|option| words.contains(option));
+    let keeps_boundaries =
+        |word: &&str| ["udp:", "unix-dgram:", "unix-seqpacket:"].iter().any(|it| word.starts_with(it));
+    let packets = subcommand.contains(&"udp") || has(&["dgram", "seqpacket"]) || options.iter().any(keeps_boundaries);
+    let lent = (!command.is_empty() || has(&["--sh", "-c"])) && !has(&["--pipes"]);
+    let takes = suite_copies() && !packets && !lent && !has(&["--no-splice"]);
+    [subcommand, if takes { &["--no-splice"] } else { &[] }, args].concat()
+}
 
 /// A running fincat; everything a [`Process`] can do, it can.
 ///
@@ -118,7 +137,7 @@ impl Launch {
     #[track_caller]
     pub(crate) fn connect<'a>(self, addr: SocketAddr, args: impl AsRef<[&'a str]>) -> Tool {
         let (host, port) = (addr.ip().to_string(), addr.port().to_string());
-        self.fincat([&["connect", &host, &port], args.as_ref()].concat())
+        self.fincat(line(&["connect"], &[&[&*host, &*port], args.as_ref()].concat()))
     }
 
     /// `fincat unix listen PATH ARGS...` on a path in a folder that lasts as long as fincat does.
@@ -135,7 +154,7 @@ impl Launch {
     /// `fincat unix connect PATH ARGS...`; returns at once.
     #[track_caller]
     pub(crate) fn connect_unix<'a>(self, path: &'a str, args: impl AsRef<[&'a str]>) -> Tool {
-        self.fincat([&["unix", "connect", path], args.as_ref()].concat())
+        self.fincat(line(&["unix", "connect"], &[&[path], args.as_ref()].concat()))
     }
 
     /// `fincat ARGS...`; returns at once.
@@ -161,7 +180,7 @@ impl Launch {
         // writing, then finds a reader; and until then a poll reports no end.
         let reader = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let ready = File::from(open(&path, reader, Mode::empty()).expect("open the FIFO"));
-        let line = [subcommand, &["--ready-fd", "3"], args].concat();
+        let line = line(subcommand, &[&["--ready-fd", "3"], args].concat());
         let mut tool = self.fifo_at_3(path).fincat(line);
         tool.announced = announcement(&mut tool, ready);
         tool

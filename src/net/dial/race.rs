@@ -122,27 +122,9 @@ impl<'a> Race<'a> {
         Self { watcher, ..self }
     }
 
-    /// What is to be polled, one for each attempt under way.
+    /// What is to be polled.
     pub fn bells(&self) -> impl Iterator<Item = PollFd<'_>> {
-        self.running.iter().map(|attempt| {
-            // A blocked unix socket is writable and waits for its moment; an unanswered datagram shows as readable.
-            let flags = match (attempt.connected, attempt.to.is_unix()) {
-                (true, _) => PollFlags::IN,
-                (false, true) => PollFlags::empty(),
-                (false, false) => PollFlags::OUT,
-            };
-            PollFd::from_borrowed_fd(attempt.socket.as_fd(), flags)
-        })
-    }
-
-    /// How many attempts are under way: so many descriptors are open.
-    pub fn len(&self) -> usize {
-        self.running.len()
-    }
-
-    /// Whether no attempt is under way.
-    pub fn is_empty(&self) -> bool {
-        self.running.is_empty()
+        self.running.iter().filter_map(Attempt::bell)
     }
 
     /// When to go on at the latest, whatever is polled.
@@ -153,10 +135,11 @@ impl<'a> Race<'a> {
 
     /// Goes on: `ready` tells of each of the `bells` whether it rang.
     pub fn advance(&mut self, ready: &[bool], now: Instant) -> Standing {
-        let rang = |at: usize| ready.get(at).copied().unwrap_or_default();
-        for (at, mut attempt) in std::mem::take(&mut self.running).into_iter().enumerate() {
+        let mut ready = ready.iter().copied();
+        for mut attempt in std::mem::take(&mut self.running) {
+            let rang = attempt.bell().is_some() && ready.next().unwrap_or_default();
             let due = attempt.again.is_some_and(|again| now >= again);
-            let step = if rang(at) || due { attempt.step(self.question, now) } else { Ok(false) };
+            let step = if rang || due { attempt.step(self.question, now) } else { Ok(false) };
             if let Some(standing) = self.judge(attempt, step, now) {
                 return standing;
             }
@@ -267,6 +250,16 @@ pub fn late() -> io::Error {
 }
 
 impl Attempt {
+    /// What is to be polled, if poll(2) knows: a unix socket that waits for room in a backlog always looks hung up.
+    fn bell(&self) -> Option<PollFd<'_>> {
+        let flags = match (self.connected, self.to.is_unix()) {
+            (true, _) => PollFlags::IN,
+            (false, true) => return None,
+            (false, false) => PollFlags::OUT,
+        };
+        Some(PollFd::from_borrowed_fd(self.socket.as_fd(), flags))
+    }
+
     /// One step further: whether it is answered.
     fn step(&mut self, question: Question<'_>, now: Instant) -> io::Result<bool> {
         if self.connected {
@@ -311,6 +304,10 @@ impl Attempt {
         // One whose SYN waits for the first data has no peer yet.
         let peer = fast.then_some(self.to);
         let mut connection = Connection::new(self.socket, transport, peer, false)?;
+        // Where nobody listens the kernel may choose the very port that we go to: then we have met ourselves.
+        if transport == Transport::Tcp && connection.local == connection.peer {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         connection.own_name = self.own_name;
         Ok(connection)
     }

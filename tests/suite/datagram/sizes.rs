@@ -1,6 +1,7 @@
 //! Boundaries: one datagram in is one write out, one read in is one datagram out, from the empty one to
 //! the largest; and lines, which are boundaries of their own.
 
+use std::fs;
 use std::io::{Seek, Write};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::{Packets, connect, listen, listen_with, modes};
 use crate::launch::{Stdin, Stdout};
 use crate::matrix::Mode;
 use crate::pattern::{assert_same, pattern};
+use crate::process::Signal;
 use crate::tool::Tool;
 
 /// The most that UDP over IPv4 can carry.
@@ -165,4 +167,21 @@ fn what_does_not_fit_is_said() {
     let exit = tool.wait();
     assert!(exit.stderr.contains("--size"), "it names the thing to change: {exit}");
     peer.hears_nothing_for(Duration::ZERO);
+}
+
+/// A listener asks for a receive buffer of 1 MiB where nobody says; `-vv` tells where the kernel grants less.
+#[test]
+fn a_receive_buffer_that_is_clipped_is_said() {
+    let most = fs::read_to_string("/proc/sys/net/core/rmem_max").expect("the kernel's limit");
+    let granted = most.trim().parse::<usize>().expect("a number") / 1024;
+    let mut tool = listen(&["127.0.0.1", "0", "-vv", "--echo", "-k"]);
+    tool.signal(Signal::TERM);
+    let said = tool.wait().expect_signal(Signal::TERM).stderr;
+    let line =
+        format!("fincat: receive buffer of {granted} KiB, wanted 1024: the kernel's limit (net.core.rmem_max)\n");
+    assert_eq!(said.contains(&line), granted < 1024, "{said}");
+    let mut tool = listen(&["127.0.0.1", "0", "-vv", "--echo", "-k", "--rcvbuf", "65536"]);
+    tool.signal(Signal::TERM);
+    let said = tool.wait().expect_signal(Signal::TERM).stderr;
+    assert!(!said.contains("receive buffer"), "{said}");
 }

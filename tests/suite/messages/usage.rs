@@ -164,6 +164,35 @@ fn options_that_cannot_act() {
     }
 }
 
+/// What moves no stream has nothing to copy.
+#[test]
+fn no_splice_is_for_streams_that_we_move() {
+    const DATAGRAMS: &str = "--no-splice is about streams: datagrams are always copied";
+    const LENT: &str =
+        "--no-splice is about bytes that fincat moves: the command holds the socket itself (see --pipes)";
+    for (line, sentence) in [
+        ("udp listen 0", DATAGRAMS),
+        ("udp listen 0 --thread --echo", DATAGRAMS),
+        ("udp connect 127.0.0.1 9", DATAGRAMS),
+        ("udp listen 0 --pipes -- cat", DATAGRAMS),
+        ("unix listen /nonexistent/socket --type dgram", DATAGRAMS),
+        ("unix connect /nonexistent/socket --type seqpacket", DATAGRAMS),
+        ("listen 0 --to udp:127.0.0.1:9", DATAGRAMS),
+        ("listen 0 --to unix-dgram:/nonexistent/socket", DATAGRAMS),
+        ("unix listen /nonexistent/socket --to unix-seqpacket:/nonexistent/other", DATAGRAMS),
+        ("udp listen 0 --to 127.0.0.1:9", DATAGRAMS),
+        ("listen 0 -- cat", LENT),
+        ("listen 0 --fork --sh cat", LENT),
+        ("connect 127.0.0.1 9 -c cat", LENT),
+        ("unix listen /nonexistent/socket -- cat", LENT),
+    ] {
+        let (place, command) = line.split_once(" -- ").map_or((line, None), |(place, word)| (place, Some(word)));
+        let words = place.split(' ').chain(["--no-splice"]).chain(command.map(|_| "--")).chain(command);
+        let exit = Tool::run(words).expect(2);
+        assert_eq!(exit.stderr, format!("fincat: {sentence}\n"), "{line}");
+    }
+}
+
 /// An address of the other family is no address: of the line, or of the name, as one likes.
 #[test]
 fn families_that_do_not_fit() {

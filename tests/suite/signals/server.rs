@@ -1,6 +1,9 @@
 //! A server's two signals: the first stops accepting and gives the conversations `--grace`, the second
 //! gives them nothing; not what becomes of their commands (`family`).
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::AT_ONCE;
@@ -36,6 +39,36 @@ fn forked(case: Case, tool: &Tool) -> Vec<Stranger> {
 fn echoes(peer: &PeerStream, text: &str) {
     peer.write(text);
     assert_eq!(String::from_utf8_lossy(&peer.read(text.len())), text);
+}
+
+/// The pipes that the process `pid` has open above its standard descriptors, by their number in the kernel.
+fn pipes(pid: i32) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process is there");
+    let own = entries.map(|entry| entry.expect("an entry").path()).filter(|path| {
+        let number = path.file_name().and_then(|name| name.to_str()?.parse::<i32>().ok());
+        number.is_some_and(|number| number > 2)
+    });
+    own.filter_map(|path| fs::read_link(path).ok()).filter(|to| to.to_string_lossy().starts_with("pipe:")).collect()
+}
+
+/// What the server hears of must not depend on those who were forked from it: they have self-pipes of their own, and
+/// none of the server's, nor of each other's.
+#[test]
+fn a_forked_conversation_has_no_pipe_of_its_servers() {
+    let tool = Tool::listen(["127.0.0.1", "0", "--fork", "--echo"]);
+    // What our own caller left open for everybody is nobody's self-pipe.
+    let inherited = pipes(std::process::id().try_into().expect("a process number"));
+    let peers = [PeerStream::tcp(tool.addr()), PeerStream::tcp(tool.addr())];
+    for peer in &peers {
+        echoes(peer, "here");
+    }
+    let forked = children(tool.id()).into_iter().map(|child| child.pid);
+    let server = i32::try_from(tool.id()).expect("a process number");
+    let all: Vec<_> = forked.chain([server]).map(|pid| &pipes(pid) - &inherited).collect();
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|own| !own.is_empty()), "{all:?}");
+    let distinct: BTreeSet<_> = all.iter().flatten().collect();
+    assert_eq!(distinct.len(), all.iter().map(BTreeSet::len).sum::<usize>(), "shared: {all:?}");
 }
 
 fn without_conversations_it_ends_at_once(case: Case) {
