@@ -129,3 +129,111 @@ fn side(words: &'static str) -> &'static str {
 fn milliseconds(time: Duration) -> Value {
     ((time.as_secs_f64() * 1_000_000.0).round() / 1000.0).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Confirmation, Leg, Step};
+    use super::*;
+
+    /// What is said as text, and what an event adds as JSON.
+    #[track_caller]
+    fn said(event: &Event<'_>, text: &str, json: &str) {
+        assert_eq!(event.to_string(), text);
+        let about = About { id: 7, transport: "tcp", local: "a:1".into(), peer: "b \"2\"".into() };
+        let head = r#""id":7,"transport":"tcp","local":"a:1","peer":"b \"2\"""#;
+        let wanted = format!("{{\"time\":\"1970-01-01T00:00:00.000Z\",{}\n", json.replacen("ID", head, 1));
+        assert_eq!(line(SystemTime::UNIX_EPOCH, event, Some(&about)), wanted);
+    }
+
+    #[test]
+    fn a_conversation_in_words_and_in_fields() {
+        let took = Duration::from_micros(1_234_567);
+        said(
+            &Event::Opened { local: "a:1", accepted: true },
+            "accepted on a:1",
+            r#""event":"opened",ID,"accepted":true}"#,
+        );
+        said(&Event::End { side: "the peer" }, "the peer finished", r#""event":"end",ID,"side":"peer"}"#);
+        said(&Event::Started { pid: 4 }, "command runs as process 4", r#""event":"started",ID,"pid":4}"#);
+        let (first, how) = (Some("the peer"), "ended in order");
+        let (sent, received) = (Some(3), Some(4));
+        said(
+            &Event::Closed { first, ending: "fin", how, status: 0, sent, received, took },
+            "ended in order, the peer closed first, sent 3, received 4 bytes, 1.235 s",
+            r#""event":"closed",ID,"closed_first":"peer","ending":"fin","reason":"ended in order","sent":3,"received":4,"ms":1234.567,"status":0}"#,
+        );
+        said(
+            &Event::UnderWay { since: took, sent: None, received, state: Some("CLOSE-WAIT") },
+            "under way for 1.235 s, CLOSE-WAIT",
+            r#""event":"under-way",ID,"sent":null,"received":4,"ms":1234.567,"state":"CLOSE-WAIT"}"#,
+        );
+        let known = Confirmation { sent: 3, outstanding: 1, in_order: false, ending: "reset", local: false };
+        said(
+            &Event::Confirmed(known),
+            "cannot confirm what was sent: 1 of 3 bytes were never acknowledged",
+            r#""event":"confirmation",ID,"confirmed":false,"sent":3,"unacknowledged":1,"ending":"reset"}"#,
+        );
+        let (leg, at) = (Leg::Upstream, took);
+        let moment =
+            Moment { leg, step: Step::OurFin, at, tcp: true, state: Some("FIN-WAIT-1"), inferred: true, note: None };
+        said(
+            &Event::Step(moment),
+            " 1234.567 |-------- FIN -------->| FIN-WAIT-1 (inferred)",
+            r#""event":"step",ID,"leg":"upstream","step":"our-fin","ms":1234.567,"state":"FIN-WAIT-1","inferred":true,"note":null}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_about_nobody_in_words_and_in_fields() {
+        let alone = |event: &Event<'_>| line(SystemTime::UNIX_EPOCH, event, None);
+        let fields = |name: &str, who: &str, adds: &str| {
+            format!("{{\"time\":\"1970-01-01T00:00:00.000Z\",\"event\":\"{name}\",\"id\":null,{who}{adds}}}\n")
+        };
+        let nobody = r#""transport":null,"local":null,"peer":null"#;
+        for (event, words, name, adds) in [
+            (Event::Failure("cannot \"x\""), "cannot \"x\"", "failure", r#","message":"cannot \"x\"""#),
+            (Event::Option("on"), "on", "option", r#","message":"on""#),
+            (
+                Event::Oversized { count: 2 },
+                "cannot send 2 datagram(s): larger than a datagram can be here (see --size)",
+                "oversized",
+                r#","datagrams":2"#,
+            ),
+            (
+                Event::Paused { why: "too many" },
+                "cannot accept more for now: too many; the others wait in the backlog",
+                "paused",
+                r#","reason":"too many""#,
+            ),
+            (
+                Event::Again { why: "no", after: Duration::from_millis(250) },
+                "no; again in 250 ms",
+                "retry",
+                r#","message":"no","after_ms":250.0"#,
+            ),
+            (Event::PeerWaiting, "another peer is waiting: one at a time (see --thread)", "peer-waiting", ""),
+            (
+                Event::NeverSpoke,
+                "the peer has finished and standard input never spoke: done (--on-fin drain waits for it)",
+                "input-never-spoke",
+                "",
+            ),
+            (
+                Event::WaitingForInput,
+                "the peer has finished; waiting for the end of standard input (see --recv-only, --on-fin)",
+                "waiting-for-input",
+                "",
+            ),
+        ] {
+            assert_eq!(event.to_string(), words);
+            assert_eq!(alone(&event), fields(name, nobody, adds));
+        }
+        let listening = Event::Listening { local: "a:1", transport: "udp" };
+        assert_eq!(listening.to_string(), "listening on a:1");
+        assert_eq!(alone(&listening), fields("listening", r#""transport":"udp","local":"a:1","peer":null"#, ""));
+        let refused = Event::Refused { peer: "b:2", transport: "tcp", why: "denied by --deny" };
+        assert_eq!(refused.to_string(), "refused b:2: denied by --deny");
+        let who = r#""transport":"tcp","local":null,"peer":"b:2""#;
+        assert_eq!(alone(&refused), fields("refused", who, r#","reason":"denied by --deny""#));
+    }
+}

@@ -23,6 +23,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::kernel::wait_until;
 use crate::peers::external;
 use crate::process::{Exit, Process};
 
@@ -113,4 +114,27 @@ fn expect_to_fit(exit: &Exit) {
     for line in drawn {
         assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");
     }
+}
+
+/// Waits until what was sent between the addresses of an event is not acknowledged any more: the window is shut.
+#[track_caller]
+fn wait_shut(event: &Value) {
+    let port = |field: &str| {
+        event[field].as_str().and_then(|text| text.parse::<SocketAddr>().ok()).expect("an address").port()
+    };
+    let (local, peer) = (format!(":{:04X}", port("local")), format!(":{:04X}", port("peer")));
+    let mut before = 0;
+    wait_until("the window is shut", || {
+        let now = queued(&local, &peer);
+        std::mem::replace(&mut before, now) == now && now > 0
+    });
+}
+
+/// What waits to be acknowledged between these two, as /proc/net/tcp tells.
+fn queued(local: &str, peer: &str) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("read /proc/net");
+    let rows = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let mut rows = rows.filter(|row| row.len() > 4 && row[1].ends_with(local) && row[2].ends_with(peer));
+    let queue = rows.find_map(|row| u64::from_str_radix(row[4].split(':').next()?, 16).ok());
+    queue.unwrap_or(0)
 }

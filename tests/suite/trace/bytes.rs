@@ -4,6 +4,7 @@ use std::fs::{self, File};
 
 use tempfile::TempDir;
 
+use crate::kernel::wait_until;
 use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, matrix};
 use crate::pattern::{assert_same, pattern};
@@ -102,9 +103,8 @@ fn progress_is_for_terminals() {
     let mut tool = Launch::new().stdin(Stdin::File(terminal.line())).start(python, line);
     assert_eq!(listener.accept().read_to_end().len(), 8 << 20);
     let exit = tool.wait().expect(0);
-    drop(terminal);
     assert_eq!(exit.stderr, "", "{exit}");
-    assert!(screen.text().contains("8.00 MiB of 8.00 MiB 100%"), "{:?}", screen.text());
+    wait_until("all of it is shown", || screen.text().contains("8.00 MiB of 8.00 MiB 100%"));
 }
 
 /// Scripts have no terminal: nothing is shown, and with -vv it is said why.

@@ -1,7 +1,7 @@
 //! `--confirm`: status 0 only where every byte was acknowledged and the end was in order, and a sentence that says what
 //! is known.
 
-use super::{lines, only};
+use super::{lines, only, wait_shut, wait_step};
 use crate::launch::Stdin;
 use crate::matrix::{Case, Transport, matrix};
 use crate::pattern::pattern;
@@ -47,9 +47,11 @@ fn the_last_close_waits_for_the_acknowledgement() {
 #[test]
 fn what_is_reset_is_not_confirmed() {
     let listener = PeerListener::tcp();
-    let mut tool = Tool::with(Stdin::Endless(b"much ".to_vec())).connect(listener.addr(), ["--confirm", "--json"]);
+    let mut tool =
+        Tool::with(Stdin::Endless(b"much ".to_vec())).connect(listener.addr(), ["--confirm", "--json", "--trace"]);
     let peer = listener.accept();
     peer.read(1000);
+    wait_shut(&wait_step(&tool, "connected"));
     peer.reset();
     let exit = tool.wait().expect(7);
     let told = lines(&exit.stderr);

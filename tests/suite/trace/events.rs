@@ -111,6 +111,10 @@ fn serve(journal: &Journal, mode: &str) {
     peer.read_to_end();
     tool.signal(Signal::TERM);
     let _ = tool.wait();
+    // Standard input is /dev/null: an option in force.
+    let mut tool = Tool::listen(journal.all(&["127.0.0.1", "0"]));
+    drop(PeerStream::tcp(tool.addr()));
+    tool.wait().expect(0);
     let line = ["127.0.0.1", "0", mode, "--count", "1", "--sh", "cat"];
     let mut tool = Tool::listen(journal.all(&line));
     let peer = PeerStream::tcp(tool.addr());
@@ -299,4 +303,33 @@ fn a_log_that_cannot_be() {
     assert_eq!(exit.stderr, "fincat: --log-fd 77 is not open for writing\n");
     let exit = Tool::run(["connect", "127.0.0.1", "9", "--log-file", "/nobody/there"]).expect(1);
     assert_eq!(exit.stderr, "fincat: cannot write /nobody/there: no such file or directory\n");
+}
+
+/// What cannot act is refused, one sentence each.
+#[test]
+fn options_that_cannot_act() {
+    for (line, part) in [
+        ("connect h 9 --quiet --json", "--quiet and --json"),
+        ("connect h 9 --quiet --trace", "--quiet and --trace"),
+        ("connect h 9 --quiet --progress", "--quiet and --progress"),
+        ("connect h 9 --quiet --log-file f", "--quiet says nothing"),
+        ("connect h 9 --log-fd 3 --log-file f", "exclude each other"),
+        ("connect h 9 --log-fd 1", "carries data here"),
+        ("connect -z h 9 --log-fd 1", "carries data here"),
+        ("listen 0 --ready-fd 3 --log-fd 3", "cannot be the same"),
+        ("connect -z h 9 --trace", "--check"),
+        ("connect -z h 9 --confirm", "--check has no conversation"),
+        ("connect -z h 9 --progress", "--check has no conversation"),
+        ("connect -z h 9 --hexdump f", "--check has no conversation"),
+        ("udp connect h 9 --confirm", "nobody acknowledges datagrams"),
+        ("unix connect p --type dgram --confirm", "nobody acknowledges datagrams"),
+        ("listen -k 9 --echo --confirm", "a server has a status of its own"),
+        ("listen --fork 9 --echo --progress", "cannot act in a server"),
+        ("connect h 9 --confirm --sh true", "see --pipes"),
+        ("connect h 9 --progress --sh true", "see --pipes"),
+        ("connect h 9 --confirm --on-eof reset", "never ends in order"),
+    ] {
+        let exit = Tool::run(line.split(' ')).expect(2);
+        assert!(exit.stderr.lines().count() == 1 && exit.stderr.contains(part), "{line}: {exit}");
+    }
 }

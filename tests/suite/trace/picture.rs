@@ -1,8 +1,7 @@
 //! `--trace` of one TCP conversation, held against what its peer has done and, where it stands still, against ss(8).
 
-use super::{expect_ss, expect_steps, expect_to_fit, lines, only, wait_step};
+use super::{expect_ss, expect_steps, expect_to_fit, lines, only, wait_shut, wait_step};
 use crate::dead_ends::{Full, Refusing};
-use crate::kernel::wait_until;
 use crate::launch::{Launch, Stdin};
 use crate::peers::{PeerListener, PeerStream, Python};
 use crate::process::{Exit, Process, Signal};
@@ -88,6 +87,7 @@ fn the_peer_closes_first() {
 fn a_reset_in_the_middle() {
     let (mut tool, peer) = begin(Stdin::Endless(b"more and more ".to_vec()), &[]);
     peer.read(100_000);
+    wait_shut(&wait_step(&tool, "connected"));
     peer.reset();
     let exit = tool.wait().expect(7);
     let told = lines(&exit.stderr);
@@ -129,16 +129,7 @@ fn a_window_that_is_shut_and_a_peer_that_dies() {
     let Some(mut peer) = Python::run(deaf, &[]) else { return };
     let mut tool = Tool::with(Stdin::Endless(b"to nobody ".to_vec())).connect(Python::addr(&peer), TRACE);
     peer.wait_stdout_line(2);
-    let connected = wait_step(&tool, "connected");
-    let port =
-        |field: &str| connected[field].as_str().expect("an address").rsplit(':').next().expect("a port").to_owned();
-    let queue = |of: &str, to: &str| queued(&format!(":{:04X}", of.parse::<u16>().expect("a port")), to);
-    let to = format!(":{:04X}", port("peer").parse::<u16>().expect("a port"));
-    let mut before = 0;
-    wait_until("the window is shut", || {
-        let now = queue(&port("local"), &to);
-        std::mem::replace(&mut before, now) == now && now > 0
-    });
+    wait_shut(&wait_step(&tool, "connected"));
     crate::peers::silence(std::time::Duration::from_millis(300));
     kill(&mut peer);
     let exit = tool.wait().expect(7);
@@ -151,15 +142,6 @@ fn a_window_that_is_shut_and_a_peer_that_dies() {
 fn kill(peer: &mut Process) {
     peer.signal(Signal::KILL);
     let _ = peer.wait();
-}
-
-/// What waits to be acknowledged between these two, as /proc/net/tcp tells.
-fn queued(local: &str, peer: &str) -> u64 {
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("read /proc/net");
-    let rows = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
-    let mut rows = rows.filter(|row| row.len() > 4 && row[1].ends_with(local) && row[2].ends_with(peer));
-    let queue = rows.find_map(|row| u64::from_str_radix(row[4].split(':').next()?, 16).ok());
-    queue.unwrap_or(0)
 }
 
 /// The same as text: a picture with its heading, no wider than a screen.
