@@ -164,7 +164,7 @@ pub struct SayArgs {
     #[arg(long, hide_short_help = true)]
     pub json: bool,
     /// Draw the life of each conversation, as the kernel shows it
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub trace: bool,
     /// Say it to descriptor N instead of standard error
     #[arg(long, value_name = "N", hide_short_help = true)]

@@ -79,16 +79,27 @@ impl Relay<'_> {
         !self.closing.endless && (held || sys::unacknowledged(self.peer) > 0)
     }
 
+    /// Whether both ends have been exchanged: there is nothing left to hear, and nothing of ours that a close could
+    /// destroy.
+    fn is_finished(&self) -> bool {
+        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
+        let said = flows.into_iter().flatten().any(|flow| flow.reader() == Reader::Peer && flow.is_finished());
+        said && self.peers_ended.is_some()
+    }
+
     /// The conversation is over; the peer is heard out as far as its connection still stands. The first verdict stays.
     pub(super) fn end(&mut self, ending: Ending, patience: Patience) {
         if !self.is_deciding() {
             return;
         }
         self.show(|witness, peer| witness.ending(peer, &ending));
-        self.phase = if ending.tears_down() && !self.closing.endless {
-            Phase::Closing(ending, Teardown::begin(self.peer, patience))
-        } else {
+        // Who wants to know what the peer has acknowledged waits for it before the last close.
+        let is_awaited = self.witness.is_some() || self.closing.confirm;
+        let is_finished = self.is_finished() && !is_awaited;
+        self.phase = if !ending.tears_down() || self.closing.endless || is_finished {
             Phase::Over(ending)
+        } else {
+            Phase::Closing(ending, Teardown::begin(self.peer, patience))
         };
         if let Phase::Closing(..) = self.phase {
             self.fin_sent();

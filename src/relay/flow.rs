@@ -205,7 +205,7 @@ impl<'a> Flow<'a> {
     /// Moves bytes past the buffer, where there is a way.
     fn pass(&mut self) -> Result<Passed, Fault> {
         let passed = match self.way.pass(&self.source, &self.sink) {
-            Err(Fault::Sink(e)) if self.loses_quietly(&e) => {
+            Err(Fault::Sink(e)) if self.sink.loses_quietly(&e) => {
                 self.lose_sink();
                 return Ok(Passed::Unfit);
             }
@@ -272,7 +272,7 @@ impl<'a> Flow<'a> {
                     self.oversized += 1;
                     self.written += rest.len().min(cut.unwrap_or(usize::MAX));
                 }
-                Err(e) if self.loses_quietly(&e) => {
+                Err(e) if self.sink.loses_quietly(&e) => {
                     self.lose_sink();
                     return Ok(true);
                 }
@@ -294,7 +294,7 @@ impl<'a> Flow<'a> {
                 self.last_moved = Instant::now();
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(e) if self.loses_quietly(&e) => self.lose_sink(),
+            Err(e) if self.sink.loses_quietly(&e) => self.lose_sink(),
             Err(e) => return Err(Fault::Sink(e)),
         }
         if self.buffer.is_empty() && !self.way.holds() {
@@ -303,18 +303,14 @@ impl<'a> Flow<'a> {
         Ok(true)
     }
 
-    /// Whether an error means only that nobody reads what we write, and something else tells what follows.
-    fn loses_quietly(&self, error: &io::Error) -> bool {
-        match self.sink.reader {
-            Reader::Command => error.kind() == io::ErrorKind::BrokenPipe,
-            Reader::Upstream => true,
-            Reader::Peer | Reader::Output => false,
-        }
-    }
-
     /// Tells the sink that the flow is over.
     pub fn finish_sink(&mut self) -> io::Result<()> {
         self.sink.finish()
+    }
+
+    /// Whether the sink has been told.
+    pub fn is_finished(&self) -> bool {
+        self.sink.finished
     }
 
     /// Ends the flow where it stands; what it holds is not delivered.

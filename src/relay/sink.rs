@@ -66,6 +66,8 @@ pub struct Sink<'a> {
     pub(crate) reader: Reader,
     /// Its reader is gone.
     pub(crate) lost: bool,
+    /// Its reader has been told that nothing more will come.
+    pub(crate) finished: bool,
     /// The most that one write takes, in bytes, so that writers who share a pipe do not tear each other's apart.
     pub(crate) at_most: usize,
     /// What one write takes is a datagram; the most that a stream is cut into, in bytes.
@@ -88,6 +90,7 @@ impl<'a> Sink<'a> {
             finish,
             reader,
             lost: false,
+            finished: false,
             at_most: usize::MAX,
             packet: None,
             post: None,
@@ -117,6 +120,7 @@ impl<'a> Sink<'a> {
             finish: Finish::Nothing,
             reader: Reader::Command,
             lost: false,
+            finished: false,
             at_most: usize::MAX,
             packet: None,
             post: None,
@@ -224,8 +228,10 @@ impl<'a> Sink<'a> {
                 self.finish = Finish::Nothing;
                 self.write(b"").or(Ok(0)).map(drop)
             }
+            Finish::ShutdownWrite if self.finished => Ok(()),
             Finish::ShutdownWrite => {
                 sys::shutdown_write(handle.as_fd())?;
+                self.finished = true;
                 if self.reader == Reader::Output { self.close() } else { Ok(()) }
             }
             Finish::Close => self.close(),
@@ -242,6 +248,15 @@ impl<'a> Sink<'a> {
     #[must_use]
     pub fn upstream(self) -> Self {
         Self { reader: Reader::Upstream, ..self }
+    }
+
+    /// Whether an error means only that nobody reads what we write, and something else tells what follows.
+    pub(crate) fn loses_quietly(&self, error: &io::Error) -> bool {
+        match self.reader {
+            Reader::Command => error.kind() == io::ErrorKind::BrokenPipe,
+            Reader::Upstream => true,
+            Reader::Peer | Reader::Output => false,
+        }
     }
 
     /// Nobody reads it any more: from now on what comes is dropped. The descriptor is closed if it was ours.
