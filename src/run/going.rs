@@ -102,7 +102,7 @@ fn has_data_at_hand(task: &Task) -> bool {
 
 /// Looks who is there.
 pub(super) fn check(checks: &Checks, log: &Log) -> Result<Status> {
-    let signals = signals(Hearing::One)?;
+    let signals = signals(Hearing::Nobody)?;
     match check::check(checks, log, signals.stop()) {
         Verdict::Open => Ok(Status::Order),
         Verdict::Alike(fate) => Ok(reach::status(fate)),

@@ -14,6 +14,8 @@ use crate::sys::{self, Manner, PipeEnds, PollFlags, process};
 /// What a process needs to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
+    /// No conversation: INT, TERM and HUP stop, and there is nothing to tell of.
+    Nobody,
     /// One conversation: INT, TERM and HUP stop.
     One,
     /// Many: INT and TERM stop, HUP is passed on.
@@ -54,16 +56,22 @@ impl Signals {
         let last = Arc::new(AtomicUsize::new(0));
         let (hangup, child, question) = (Arc::default(), Arc::default(), Arc::default());
         let (mut stop, mut bell) = (SelfPipe::new()?, SelfPipe::new()?);
-        let stopping: &[i32] = if hearing == Hearing::One { &[SIGINT, SIGTERM, SIGHUP] } else { &[SIGINT, SIGTERM] };
+        let is_server = matches!(hearing, Hearing::Many | Hearing::Processes);
+        let stopping: &[i32] = if is_server { &[SIGINT, SIGTERM] } else { &[SIGINT, SIGTERM, SIGHUP] };
         for &signal in stopping.iter().filter(|signal| is_heard(**signal)) {
             // Which one it was is noted first, so that who hears may ask.
             flag::register_usize(signal, Arc::clone(&last), usize::try_from(signal).unwrap_or_default())?;
             stop.ring_at(signal)?;
         }
-        if hearing != Hearing::One && is_heard(SIGHUP) {
+        if is_server && is_heard(SIGHUP) {
             bell.ring_for(SIGHUP, &hangup)?;
         }
-        bell.ring_for(SIGUSR1, &question)?;
+        if hearing == Hearing::Nobody {
+            // Noted, so that it does not kill; without a copy of the bell, for whom descriptors are few.
+            flag::register(SIGUSR1, Arc::clone(&question))?;
+        } else {
+            bell.ring_for(SIGUSR1, &question)?;
+        }
         if hearing == Hearing::Processes {
             bell.ring_for(SIGCHLD, &child)?;
         }
