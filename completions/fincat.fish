@@ -50,6 +50,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l max-per-ip -d '
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l allow -d 'Admit only this network, and the others allowed (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deny -d 'Do not admit this network; wins over --allow (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l grace -d 'How long a stopping server lets conversations finish; 10 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l user -d 'Once listening, become USER, with GROUP or the user\'s own' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l chdir -d 'Once listening, go to this directory' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -69,6 +71,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-fd -d 'Say 
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s n -l numeric -d 'Resolve no names'
@@ -170,6 +173,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l allow -d 'Admit only this network, and the others allowed (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l deny -d 'Do not admit this network; wins over --allow (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l grace -d 'How long a stopping server lets conversations finish; 10 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l user -d 'Once listening, become USER, with GROUP or the user\'s own' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l chdir -d 'Once listening, go to this directory' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -191,6 +196,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s n -l numeric -d 'Resolve no names'
@@ -292,6 +298,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l allow -d 'Admit only this network, and the others allowed (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l deny -d 'Do not admit this network; wins over --allow (repeatable)' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l grace -d 'How long a stopping server lets conversations finish; 10 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l user -d 'Once listening, become USER, with GROUP or the user\'s own' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l chdir -d 'Once listening, go to this directory' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s c -l sh -d 'The same with a line for /bin/sh' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send -d 'Send TEXT, half-close, hear the peer out' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send-file -d 'Send FILE, half-close, hear the peer out' -r -F
@@ -313,6 +321,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l single -d 'One conversation at a time, the others wait (default)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l thread -d 'A thread for each conversation'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l fork -d 'A process for each conversation'

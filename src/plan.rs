@@ -1,6 +1,7 @@
 //! What was asked, made unambiguous: the command line becomes the value types of the rooms, and every combination
 //! without sense is refused, one sentence each. It opens nothing.
 
+mod asked;
 mod nonsense;
 mod typed;
 
@@ -13,24 +14,26 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use self::nonsense::Asked;
+use self::asked::Asked;
 use self::typed::{Going, Waiting};
 use crate::check::{Checks, Peers};
-use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, LetterArgs, SayArgs, WhatArgs};
 use crate::cli::roles::TalkArgs;
 use crate::cli::{self, Udp, Unix};
 use crate::exit::{Failure, Status};
 use crate::handler::builtin::{self, Payload};
 use crate::handler::command::{Command, Joined};
 use crate::handler::forward::Forward;
+use crate::handler::share::Share;
 use crate::handler::stdio::{Output, Speaking, Stdio};
 use crate::handler::{Letters, Task};
 use crate::net::dial::retry::Retry;
-use crate::net::endpoint::Endpoint;
+use crate::net::endpoint::{Endpoint, Site};
 use crate::net::options::{Dialing, Listening};
-use crate::net::resolve::{Family, Resolving};
+use crate::net::resolve::Resolving;
 use crate::net::transport::Transport;
 use crate::relay::closing::Closing;
+use crate::relay::hub::Sharing;
 use crate::serve::admission::Rules;
 use crate::serve::{Keep, Mode};
 use crate::trace::{Level, Saying};
@@ -40,6 +43,9 @@ const MOST: usize = 512;
 
 /// How long a stopping server lets conversations finish, where nobody says.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes that a hub keeps for a peer that does not read, where nobody says.
+const QUEUE: usize = 1024 * 1024;
 
 /// Silence after which a conversation without ends is over, where nobody says: in a server,
 const IDLE: Duration = Duration::from_secs(60);
@@ -97,7 +103,7 @@ impl Plan {
 #[derive(Debug)]
 pub struct ListenPlan {
     /// Where.
-    pub endpoint: Endpoint,
+    pub site: Site,
     /// How its name is resolved.
     pub resolving: Resolving,
     /// The listener's options.
@@ -122,6 +128,10 @@ pub struct ListenPlan {
     pub groups: Vec<String>,
     /// How long to let conversations finish.
     pub grace: Duration,
+    /// Whom to become before anybody is served, by name,
+    pub user: Option<String>,
+    /// and where to go.
+    pub chdir: Option<PathBuf>,
     /// The descriptor that is told the bound addresses.
     pub ready_fd: Option<i32>,
     /// The file that is told the bound port.
@@ -170,16 +180,19 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     nonsense::refuse(&asked)?;
     let (idle_timeout, logged) = (waiting.talk.ends.idle_timeout, waiting.talk.says.log_fd);
     let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
-    let transport = waiting.endpoint.transport;
+    let transport = waiting.site.transport();
     // To a forwarder it is the way on that must not take too long.
     let first_within = waiting.within.filter(|_| waiting.talk.what.to.is_none());
-    let Waiting { endpoint, resolving, mut options, owner, within, many, talk, letters, .. } = waiting;
+    let Waiting { site, resolving, mut options, owner, within, many, talk, letters, privileges, share, .. } = waiting;
+    let sharing = share.sharing();
     let hearing = match (keep, mode) {
+        // One writes for all.
+        _ if sharing.is_some() => Output::Staying,
         (Keep::One, _) => Output::Closing,
         (_, Mode::Single) => Output::Staying,
         (_, Mode::Thread | Mode::Fork) => Output::Shared,
     };
-    let role = Role { transport, listens: true, keep, hearing, resolving, within };
+    let role = Role { transport, listens: true, keep, hearing, sharing, resolving, within };
     let mut conversation = converse(talk, letters, role)?;
     if hears_everybody {
         conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
@@ -195,7 +208,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     options.postal.only = keep == Keep::One;
     let max_per_ip = many.max_per_ip.map(|n| n as usize);
     Ok(ListenPlan {
-        endpoint,
+        site,
         resolving,
         options,
         owner,
@@ -208,6 +221,8 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         users: waiting.users,
         groups: waiting.groups,
         grace: many.grace.unwrap_or(GRACE),
+        user: privileges.user,
+        chdir: privileges.chdir,
         ready_fd: waiting.ready_fd,
         port_file: waiting.port_file,
         conversation,
@@ -247,7 +262,15 @@ fn plan_going(going: Going) -> Result<Plan> {
             return Ok(Plan::Check(Box::new(checks)));
         }
     };
-    let role = Role { transport, listens: false, keep: Keep::One, hearing: Output::Closing, resolving, within: None };
+    let role = Role {
+        transport,
+        listens: false,
+        keep: Keep::One,
+        hearing: Output::Closing,
+        sharing: None,
+        resolving,
+        within: None,
+    };
     let conversation = converse(talk, letters, role)?;
     let endpoint = Endpoint { transport, at };
     Ok(Plan::Connect(Box::new(ConnectPlan { endpoint, resolving, options, within, retry, conversation })))
@@ -265,6 +288,7 @@ struct Role {
     listens: bool,
     keep: Keep,
     hearing: Output,
+    sharing: Option<Sharing>,
     resolving: Resolving,
     within: Option<Duration>,
 }
@@ -290,7 +314,11 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
         Task::Send(Payload::File(file), answers)
     } else {
         let output = if ends.send_only { Output::Dropped } else { role.hearing };
-        Task::Stdio(Stdio { speaking: ends.speaking(role.listens), output, crlf: what.crlf })
+        let stdio = Stdio { speaking: ends.speaking(role.listens), output, crlf: what.crlf };
+        match role.sharing {
+            Some(sharing) => Task::Share(Share::new(stdio, sharing, letters.lines)),
+            None => Task::Stdio(stdio),
+        }
     };
     let closing = ends.closing(role);
     let letters = Letters {
@@ -313,28 +341,6 @@ fn free(conversation: &Conversation, option: &str, fd: Option<i32>) -> Result<()
             Err(usage(format!("{option} {fd} carries data here: give it another descriptor, such as 3")))
         }
         _ => Ok(()),
-    }
-}
-
-impl FamilyArgs {
-    fn resolving(&self) -> Resolving {
-        let family = match (self.v4, self.v6) {
-            (true, _) => Family::V4,
-            (_, true) => Family::V6,
-            _ => Family::Any,
-        };
-        Resolving { family, numeric: self.numeric }
-    }
-}
-
-impl ManyArgs {
-    fn asked_mode(&self) -> Option<Mode> {
-        match (self.thread, self.fork, self.single) {
-            (true, ..) => Some(Mode::Thread),
-            (_, true, _) => Some(Mode::Fork),
-            (.., true) => Some(Mode::Single),
-            _ => None,
-        }
     }
 }
 

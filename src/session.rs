@@ -1,8 +1,10 @@
 //! One conversation, from its wiring to the teardown, and what is said of it. It knows neither listeners nor how many
 //! others there are; who may call it off rings a bell.
 
-mod ends;
+mod absence;
+mod ending;
 pub(crate) mod errand;
+pub mod host;
 pub mod lent;
 pub mod register;
 
@@ -11,7 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::ends::{command_ended, failure, status_of, status_of_command, words};
+use self::absence::MOMENT;
+use self::ending::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
 use self::register::Register;
@@ -26,6 +29,7 @@ use crate::relay::outcome::{Ending, Outcome};
 use crate::relay::tally::Tally;
 use crate::relay::witness::{Beginning, Witness};
 use crate::relay::{Relay, Turn};
+use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags};
 use crate::trace::{About, Event, Hexdump, Leg, Level, Log, Progress};
 
@@ -47,6 +51,8 @@ pub struct Terms {
     pub copies: bool,
     /// What a command has between TERM and KILL when its conversation is called off.
     pub command_grace: Duration,
+    /// What a command has between HUP and TERM when its client is gone; None where it is left to itself.
+    pub hangup_grace: Option<Duration>,
     /// The commands under way.
     pub roster: Roster,
     /// The conversations under way.
@@ -138,7 +144,7 @@ pub fn converse(
     };
     match wiring {
         Ok(Wiring::Flows { flows, closing, command }) => {
-            let mut errand = command.map(|command| Errand::new(command, deadline, terms.command_grace));
+            let mut errand = command.map(|command| Errand::new(command, deadline, terms));
             let flows = flows.copied(terms.copies).dumped(terms.dump.as_ref(), peer.id);
             let tally = Arc::<Tally>::default();
             let entered = terms.register.enter(&peer, Some(Arc::clone(&tally)));
@@ -157,7 +163,10 @@ pub fn converse(
             report
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
-        Err(e) => give_up(&e, &log, started),
+        Err(e) => {
+            host::give_up(terms);
+            give_up(&e, &log, started)
+        }
     }
 }
 
@@ -220,8 +229,9 @@ fn see_through(mut lent: Lent, attention: &mut Attention<'_, '_>) -> Report {
             return report;
         }
         ready = false;
-        match attention.wait(lent.awaited(), lent.until()) {
+        match attention.wait(lent.awaited(), lent.watched(), lent.until()) {
             Waited::Ready => ready = true,
+            Waited::Lost => lent.note_loss(),
             Waited::Call(Call::End) => lent.call_off(),
             Waited::Call(Call::GoOn) | Waited::Time => {}
         }
@@ -234,8 +244,21 @@ fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut 
     let mut last_word: Option<Instant> = None;
     loop {
         let until = [attention.watch.until, last_word].into_iter().flatten().min();
-        match relay.run(&attention.watch.bells, until) {
+        let turn = match errand.as_deref().and_then(Errand::awaited) {
+            Some(end) => relay.run(&[&attention.watch.bells[..], &[end]].concat(), until),
+            None => relay.run(&attention.watch.bells, until),
+        };
+        match turn {
             Turn::Ended(outcome) => return outcome,
+            // Its data first, which may be all. A command that ends long before its data does is no zombie meanwhile.
+            Turn::Called if errand.as_deref().is_some_and(Errand::has_ended) => {
+                if let Turn::Ended(outcome) = relay.run(&[], Some(Instant::now())) {
+                    return outcome;
+                }
+                if let Some(errand) = &mut errand {
+                    errand.reap();
+                }
+            }
             Turn::Called if last_word.is_some_and(|at| Instant::now() >= at) => relay.call_off(),
             Turn::Called if attention.ask() == Call::End => match &mut errand {
                 Some(errand) if last_word.is_none() => last_word = Some(errand.hasten(Verdict::CalledOff)),
@@ -259,30 +282,37 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut 
     }
     let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
     let Some(mut errand) = errand else { return Report { status, output_gone } };
-    // The pipes are closed; a command that runs on is waited for, unless its conversation went wrong.
-    if status != Status::Order {
-        errand.hasten(Verdict::CalledOff);
+    // The pipes are closed; a command that runs on is waited for, unless its client is gone or its conversation went
+    // wrong.
+    match &outcome.ending {
+        _ if status == Status::Order => errand.hang_up(Instant::now() + MOMENT),
+        ending if errand.is_supervised() && ending.is_a_loss() => errand.hang_up(Instant::now()),
+        _ => drop(errand.hasten(Verdict::CalledOff)),
     }
-    let own = await_end(errand, attention).unwrap_or_else(|e| {
+    let own = await_end(errand, log, attention).unwrap_or_else(|e| {
         log.say(&Event::Failure(&e.to_string()));
         Failure::status(&e)
     });
     Report { status: if status == Status::Order { own } else { status }, output_gone }
 }
 
-fn await_end(mut errand: Errand, attention: &mut Attention<'_, '_>) -> anyhow::Result<Status> {
-    loop {
-        errand.tick();
-        match attention.wait(errand.as_fd(), errand.until()) {
-            Waited::Ready => break,
+fn await_end(mut errand: Errand, log: &Log, attention: &mut Attention<'_, '_>) -> anyhow::Result<Status> {
+    while let Some(end) = errand.awaited() {
+        match attention.wait(end, None, errand.until()) {
+            Waited::Ready | Waited::Lost => break,
             Waited::Call(Call::End) => {
                 errand.hasten(Verdict::CalledOff);
             }
             Waited::Call(Call::GoOn) | Waited::Time => {}
         }
+        say_urged(errand.tick(), log);
     }
-    let ended = errand.reap();
-    if errand.verdict == Verdict::TimedOut { Ok(Status::TimedOut) } else { ended.map(status_of_command) }
+    let verdict = errand.verdict;
+    let ended = errand.end();
+    if let Some(&ended) = ended.as_ref().ok().filter(|_| log.wants(Level::Conversations)) {
+        log.say(&Event::CommandEnded { how: &command_ended(ended), well: ended == Ended::Exited(0) });
+    }
+    if verdict == Verdict::TimedOut { Ok(Status::TimedOut) } else { ended.map(status_of_command) }
 }
 
 fn say_opened(peer: &Connection, log: &Log) {
@@ -295,6 +325,12 @@ fn say_opened(peer: &Connection, log: &Log) {
 fn about(peer: &Connection) -> About {
     let (local, name) = (peer.local.to_string(), peer.name().to_string());
     About { id: peer.id, transport: peer.transport.word(), local, peer: name }
+}
+
+fn say_urged(signal: Option<&'static str>, log: &Log) {
+    if let Some(signal) = signal {
+        log.say(&Event::Urged { signal });
+    }
 }
 
 fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
@@ -314,6 +350,7 @@ fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
 /// What ended a wait.
 enum Waited {
     Ready,
+    Lost,
     Call(Call),
     Time,
 }
@@ -340,19 +377,23 @@ impl Attention<'_, '_> {
         (self.answer)(&mut self.watch)
     }
 
-    /// Waits for `fd` to be readable, a bell, or `until`.
-    fn wait(&mut self, fd: BorrowedFd<'_>, until: Option<Instant>) -> Waited {
+    /// Waits for `fd` to be readable, `watched` to be lost, a bell, or `until`.
+    fn wait(&mut self, fd: BorrowedFd<'_>, watched: Option<BorrowedFd<'_>>, until: Option<Instant>) -> Waited {
         let bound = [until, self.watch.until].into_iter().flatten().min();
-        let mut fds: Vec<_> = std::iter::once(fd)
-            .chain(self.watch.bells.iter().copied())
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
+        let bells = self.watch.bells.iter().copied();
+        let heard = std::iter::once(fd).chain(bells).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::empty()));
+        let mut fds: Vec<_> = heard.chain(watched).collect();
         let failed = sys::poll(&mut fds, bound).is_err();
-        let rung = fds[1..].iter().any(|bell| !bell.revents().is_empty());
-        let ready = !fds[0].revents().is_empty();
-        if rung || failed || self.watch.until.is_some_and(|at| Instant::now() >= at) {
+        let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let end = 1 + self.watch.bells.len();
+        if fds[1..end].iter().any(ready) || failed || self.watch.until.is_some_and(|at| Instant::now() >= at) {
             return Waited::Call(if failed { Call::End } else { self.ask() });
         }
-        if ready { Waited::Ready } else { Waited::Time }
+        match (ready(&fds[0]), fds.get(end).is_some_and(ready)) {
+            (true, _) => Waited::Ready,
+            (false, true) => Waited::Lost,
+            (false, false) => Waited::Time,
+        }
     }
 }

@@ -2,19 +2,24 @@
 //! It holds no policy: what a call means for a conversation is decided by those who make it.
 #![allow(unsafe_code)]
 
+pub mod account;
+pub mod bell;
 pub mod board;
 pub mod entry;
+pub mod inheritance;
 pub mod mail;
 pub mod passage;
 pub mod process;
 pub mod socket;
 pub mod start;
 pub mod states;
+pub mod vigil;
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
@@ -24,8 +29,8 @@ use rustix::io::{Errno, FdFlags, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
-    Credentials, abort_on_close, fast_open_connect, fast_open_listener, has_hung_up, keep_alive, peer_credentials,
-    probe, shutdown_write, take_error, unacknowledged,
+    Credentials, abort_on_close, disconnect, fast_open_connect, fast_open_listener, has_hung_up, interface_index,
+    keep_alive, peer_credentials, probe, shutdown_write, take_error, unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};
@@ -259,6 +264,12 @@ pub fn set_umask(mask: u32) -> u32 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).as_raw_mode()
 }
 
+/// Whether we may make and remove names in a directory, as far as its permissions say (access(2), `W_OK` and `X_OK`).
+pub fn is_writable(folder: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+}
+
 /// Whether our process group may read the terminal `fd` without being stopped by SIGTTIN (termios(3)).
 pub fn in_foreground(fd: BorrowedFd<'_>) -> bool {
     // A terminal that is not our controlling one does no job control for us.
@@ -332,16 +343,6 @@ pub fn received(buffer: &mut Vec<u8>, n: usize) {
     assert!(buffer.len() + n <= buffer.capacity());
     // SAFETY: within the capacity, as just asserted; the callers pass what recv(2) said it has written there.
     unsafe { buffer.set_len(buffer.len() + n) };
-}
-
-/// The index of a network interface (if_nametoindex(3)).
-pub fn interface_index(name: &str) -> io::Result<u32> {
-    let name = std::ffi::CString::new(name)?;
-    // SAFETY: the name is a string that outlives the call.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => Err(io::Error::last_os_error()),
-        index => Ok(index),
-    }
 }
 
 /// Whether an error says that this machine lacks the address family.

@@ -60,6 +60,18 @@ pub enum Event<'a> {
         /// How many.
         count: u64,
     },
+    /// One who does not read begins to lose what the others send.
+    Behind {
+        /// Who.
+        who: &'a str,
+    },
+    /// One who has lost something leaves.
+    Lost {
+        /// Who.
+        who: &'a str,
+        /// How much it was.
+        bytes: u64,
+    },
     /// Accepting pauses for want of something.
     Paused {
         /// What is lacking.
@@ -113,6 +125,18 @@ pub enum Event<'a> {
         /// Its process.
         pid: i32,
     },
+    /// A command whose client is gone gets a signal.
+    Urged {
+        /// Its name, without SIG.
+        signal: &'static str,
+    },
+    /// A command behind pipes has ended.
+    CommandEnded {
+        /// How: "command ended with status 1".
+        how: &'a str,
+        /// It says that all went well, which is no news.
+        well: bool,
+    },
     /// An option in force that nobody can see otherwise.
     Option(&'a str),
     /// Where a conversation stands, because somebody has asked (SIGUSR1).
@@ -145,13 +169,21 @@ impl Event<'_> {
             | Event::WaitingForInput
             | Event::Refused { .. }
             | Event::Oversized { .. }
+            | Event::Behind { .. }
             | Event::Paused { .. }
             | Event::UnderWay { .. }
             | Event::Confirmed(_) => Level::Failures,
-            Event::Again { .. } | Event::Listening { .. } | Event::Opened { .. } | Event::Closed { .. } => {
-                Level::Conversations
-            }
-            Event::End { .. } | Event::Started { .. } | Event::Option(_) => Level::Everything,
+            Event::Again { .. }
+            | Event::Listening { .. }
+            | Event::Opened { .. }
+            | Event::Closed { .. }
+            | Event::CommandEnded { well: false, .. }
+            | Event::Lost { .. } => Level::Conversations,
+            Event::End { .. }
+            | Event::Started { .. }
+            | Event::Urged { .. }
+            | Event::CommandEnded { well: true, .. }
+            | Event::Option(_) => Level::Everything,
             // They are said only where `--trace` asks for them.
             Event::Heading | Event::Step(_) | Event::Verdict(_) => Level::Quiet,
         }
@@ -171,6 +203,8 @@ impl Event<'_> {
                 | Event::End { .. }
                 | Event::Started { .. }
                 | Event::UnderWay { .. }
+                | Event::Urged { .. }
+                | Event::CommandEnded { .. }
         )
     }
 }
@@ -190,6 +224,8 @@ impl fmt::Display for Event<'_> {
             Event::Oversized { count } => {
                 write!(f, "cannot send {count} datagram(s): larger than a datagram can be here (see --size)")
             }
+            Event::Behind { who } => write!(f, "{who} does not read: it loses what others send (see --hub-queue)"),
+            Event::Lost { who, bytes } => write!(f, "{who} has lost {bytes} bytes of what others sent"),
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
             Event::Again { why, after } => write!(f, "{why}; again in {}", span(*after)),
             Event::Listening { local, .. } => write!(f, "listening on {local}"),
@@ -205,7 +241,8 @@ impl fmt::Display for Event<'_> {
             }
             Event::End { side } => write!(f, "{side} finished"),
             Event::Started { pid } => write!(f, "command runs as process {pid}"),
-            Event::Option(what) => f.write_str(what),
+            Event::Urged { signal } => write!(f, "the peer is gone and the command runs on: {signal}"),
+            Event::CommandEnded { how: what, .. } | Event::Option(what) => f.write_str(what),
             Event::UnderWay { since, sent, received, state } => {
                 write!(f, "under way for {:.3} s", since.as_secs_f64())?;
                 moved(f, *sent, *received)?;

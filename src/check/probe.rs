@@ -136,10 +136,10 @@ impl<'a> Probe<'a> {
             }
             Standing::Won(peer, took) => match self.checks.stable.and_then(|stable| now.checked_add(stable)) {
                 Some(until) => {
-                    self.state = State::Staying(peer, took, until);
+                    self.state = State::Staying(*peer, took, until);
                     News::None
                 }
-                None => self.end(peer, Answer::Open(took), now),
+                None => self.end(*peer, Answer::Open(took), now),
             },
         }
     }

@@ -71,6 +71,18 @@ pub struct ManyArgs {
     pub grace: Option<Duration>,
 }
 
+/// As whom, and where.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = HOW_MANY)]
+pub struct PrivilegeArgs {
+    /// Once listening, become USER, with GROUP or the user's own
+    #[arg(long, value_name = "USER[:GROUP]", hide_short_help = true)]
+    pub user: Option<String>,
+    /// Once listening, go to this directory
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub chdir: Option<PathBuf>,
+}
+
 /// What for.
 #[derive(Debug, Args)]
 #[command(next_help_heading = WHAT_FOR)]
@@ -273,6 +285,21 @@ pub struct CheckArgs {
     pub check: bool,
 }
 
+/// Standard input for many.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = WHAT_FOR)]
+pub struct ShareArgs {
+    /// Every peer gets standard input, the slowest sets the pace (--thread)
+    #[arg(long, hide_short_help = true)]
+    pub fan_out: bool,
+    /// What one peer sends, all others get (--thread)
+    #[arg(long, hide_short_help = true)]
+    pub hub: bool,
+    /// Bytes kept for a peer that does not read; 1M by default
+    #[arg(long, value_name = "SIZE", value_parser = size, hide_short_help = true)]
+    pub hub_queue: Option<usize>,
+}
+
 /// Readiness.
 #[derive(Debug, Args)]
 #[command(next_help_heading = SAYING)]
@@ -312,9 +339,35 @@ pub fn time(word: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "not a time: write 500ms, 2s, 1m30s or plain seconds".into())
 }
 
+/// Reads a SIZE: bytes, or with `k`, `M` or `G` so many times 1024 of them.
+pub fn size(word: &str) -> Result<usize, String> {
+    let digits = word.trim_end_matches(['k', 'K', 'M', 'G']);
+    let unit = match &word[digits.len()..] {
+        "" => Some(1),
+        "k" | "K" => Some(1 << 10),
+        "M" => Some(1 << 20),
+        "G" => Some(1 << 30),
+        _ => None,
+    };
+    let number = digits.parse::<usize>().ok().filter(|number| *number > 0 && !digits.starts_with('+'));
+    let size = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    size.ok_or_else(|| "not a size: write bytes, or 64k, 1M, 2G".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_bytes_or_units() {
+        for (word, bytes) in [("1", 1), ("64k", 65536), ("64K", 65536), ("1M", 1 << 20), ("2G", 2 << 30)] {
+            assert_eq!(size(word), Ok(bytes), "{word}");
+        }
+        for word in ["", "0", "0k", "-1", "+1", "k", "1kk", "1.5M", "1T", "1 M", "99999999999999999999", "99999999999G"]
+        {
+            assert!(size(word).is_err(), "{word}");
+        }
+    }
 
     #[test]
     fn times_are_words_or_seconds() {

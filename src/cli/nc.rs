@@ -69,6 +69,7 @@ fn long(name: &str) -> Option<Meaning> {
         "source" => 's',
         "source-port" => 'p',
         "send-only" => return Some(M::Flag("--send-only")),
+        "broker" | "chat" => return Some(M::Flag("--thread --hub --lines --on-fin close")),
         "recv-only" => return Some(M::Flag("--recv-only")),
         "idle-timeout" => return Some(M::Value("--idle-timeout")),
         "allow" => return Some(M::Value("--allow")),
@@ -145,8 +146,8 @@ impl Line {
 
     fn take(&mut self, meaning: &Meaning, value: impl FnOnce() -> Option<String>) -> Option<()> {
         match meaning {
-            Meaning::Flag(option) => self.options.push((*option).into()),
-            Meaning::Value(option) => self.options.push(format!("{option} {}", quoted(&value()?))),
+            Meaning::Flag(option) => self.add((*option).into()),
+            Meaning::Value(option) => self.add(format!("{option} {}", quoted(&value()?))),
             Meaning::Frame(Frame::Listen) => self.listen = true,
             Meaning::Frame(Frame::Udp) => self.transport = Some("udp"),
             Meaning::Frame(Frame::Unix) => self.transport = Some("unix"),
@@ -156,6 +157,13 @@ impl Line {
             Meaning::FrameValue(_) => self.exec = Some(value()?),
         }
         Some(())
+    }
+
+    /// Adds an option, whose mode is said once.
+    fn add(&mut self, option: String) {
+        let threaded = self.options.iter().any(|option| option.starts_with("--thread"));
+        let rest = option.strip_prefix("--thread ").filter(|_| threaded).map(str::to_owned);
+        self.options.push(rest.unwrap_or(option));
     }
 
     /// The line to type; None where this is no line of nc's either.
@@ -220,6 +228,8 @@ mod tests {
             ("-z host 22 80", "fincat connect -z host 22 80"),
             ("-vz host 20-25", "fincat connect -v -z host 20-25"),
             ("--listen --keep-open -m 5 9000", "fincat listen -k --thread -m 5 9000"),
+            ("-l --broker 9000", "fincat listen --thread --hub --lines --on-fin close 9000"),
+            ("-lk -m 5 --chat 9000", "fincat listen -k --thread -m 5 --hub --lines --on-fin close 9000"),
             ("host:80", "fincat connect host:80"),
             ("-c ls host 80", "fincat connect -c ls host 80"),
         ] {

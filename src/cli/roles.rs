@@ -9,8 +9,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::groups::{
-    CheckArgs, EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, ReadyArgs, RetryArgs, SAYING, SayArgs, SocketArgs,
-    TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
+    CheckArgs, EndArgs, FamilyArgs, HOW_MANY, LetterArgs, ManyArgs, PrivilegeArgs, ReadyArgs, RetryArgs, SAYING,
+    SayArgs, ShareArgs, SocketArgs, TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
 };
 use crate::net::casting::Group;
 use crate::net::transport::UnixType;
@@ -30,7 +30,14 @@ pub struct Listen {
     #[command(flatten)]
     pub many: ManyArgs,
     #[command(flatten)]
+    pub privileges: PrivilegeArgs,
+    #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
+    /// Keep lines whole where input and output are shared
+    #[arg(long, help_heading = WHAT_FOR, hide_short_help = true)]
+    pub lines: bool,
     #[command(flatten)]
     pub ready: ReadyArgs,
 }
@@ -67,6 +74,8 @@ pub struct UdpListen {
     pub multicast: Vec<Group>,
     #[command(flatten)]
     pub many: ManyArgs,
+    #[command(flatten)]
+    pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
     /// A fresh handler for each datagram, its output the reply
@@ -107,6 +116,9 @@ pub struct UdpConnect {
 pub struct UnixListen {
     #[command(flatten)]
     pub at: PathArgs,
+    /// Listen on the sockets that systemd, or whoever started us, has bound
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub activated: bool,
     /// Permissions of the path, in octal, before anyone can connect
     #[arg(long, value_name = "MODE", value_parser = mode, help_heading = WHERE, hide_short_help = true)]
     pub mode: Option<u32>,
@@ -128,7 +140,11 @@ pub struct UnixListen {
     #[command(flatten)]
     pub many: ManyArgs,
     #[command(flatten)]
+    pub privileges: PrivilegeArgs,
+    #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,
@@ -168,6 +184,9 @@ pub struct InetListenArgs {
     /// [HOST] PORT, HOST:PORT or [V6]:PORT; every address of the machine without HOST, any free port for 0
     #[arg(value_name = "PLACE", help_heading = WHERE, hide_short_help = true)]
     pub place: Vec<String>,
+    /// Listen on the sockets that systemd, or whoever started us, has bound
+    #[arg(long, help_heading = WHERE, hide_short_help = true)]
+    pub activated: bool,
     #[command(flatten)]
     pub family: FamilyArgs,
     /// Share the port with other listeners that ask for it too

@@ -1,6 +1,7 @@
 //! The handlers that need no program: echo, discard, send. They wire flows and nothing else.
 
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -37,7 +38,7 @@ pub enum Payload {
 
 impl Payload {
     /// Fails where the file cannot be read.
-    pub(super) fn prepare(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.open().map(drop)
     }
 
@@ -51,11 +52,19 @@ impl Payload {
         }
     }
 
+    /// The same file from wherever we go.
+    pub(super) fn anchor(&mut self) -> io::Result<()> {
+        if let Payload::File(path) = self {
+            *path = std::path::absolute(&*path)?;
+        }
+        Ok(())
+    }
+
     fn open(&self) -> Result<Option<File>> {
         let Payload::File(path) = self else { return Ok(None) };
         let open = File::open(path).and_then(|file| {
             let is_a_directory = file.metadata()?.is_dir();
-            if is_a_directory { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+            if is_a_directory { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
         });
         match open {
             Ok(file) => Ok(Some(file)),

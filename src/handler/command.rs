@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
 
-use super::{Circumstances, Partner, Wiring};
+use super::{Circumstances, Partner, Variable, Wiring};
 use crate::exit::{Failure, Status};
+use crate::net::activation::VARIABLES;
 use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::transport::Transport;
@@ -83,11 +84,14 @@ impl Command {
     }
 
     /// Finds the file to execute. Fails with the statuses of a shell: 127 not found, 126 found but not executable.
-    pub(super) fn prepare(&mut self) -> Result<()> {
+    pub(super) fn prepare(&mut self, changed: &[Variable]) -> Result<()> {
         let name = self.words.first().map_or(OsStr::new(""), OsString::as_os_str);
         let path = find(name).map_err(|e| cannot_run(name, &e))?;
         let string = |s: &OsStr| CString::new(s.as_bytes()).map_err(|e| cannot_run(name, &e.into()));
-        let inherited = std::env::vars_os().filter(|(name, _)| !is_told(name));
+        let is_changed = |name: &OsStr| changed.iter().any(|(other, _)| name == *other);
+        let inherited = std::env::vars_os().filter(|(name, _)| !is_told(name) && !is_changed(name));
+        let changed = changed.iter().map(|(name, value)| ((*name).into(), value.clone()));
+        let inherited = inherited.chain(changed);
         let file = string(path.as_os_str())?;
         let arguments: Vec<CString> = self.words.iter().map(|word| string(word)).collect::<Result<_>>()?;
         let script = [c"sh".to_owned(), file.clone()].into_iter().chain(arguments.iter().skip(1).cloned());
@@ -99,6 +103,23 @@ impl Command {
             environment: inherited.filter_map(|(name, value)| variable(&name, &value)).collect(),
         });
         Ok(())
+    }
+
+    /// The same file from wherever we go.
+    pub(super) fn anchor(&mut self) -> io::Result<()> {
+        if let Some(found) = &mut self.found {
+            let path = std::path::absolute(OsStr::from_bytes(found.file.as_bytes()))?;
+            found.file = CString::new(path.into_os_string().as_bytes())?;
+            // What the shell would be told to read.
+            found.script[1].clone_from(&found.file);
+        }
+        Ok(())
+    }
+
+    /// Fails where the file that was found cannot be executed by us.
+    pub(super) fn check(&self) -> Result<()> {
+        let Some(found) = &self.found else { return Ok(()) };
+        process::is_executable(&found.file).map_err(|e| cannot_run(&self.words[0], &e))
     }
 
     /// Starts the command and wires what is left for us to do.
@@ -196,7 +217,7 @@ fn told(peer: &Connection, number: usize) -> Vec<CString> {
     told.into_iter().flatten().collect()
 }
 
-/// Whether an outer server may have set a variable to describe its own conversation.
+/// Whether an outer server may have set a variable to describe its own conversation, or it is meant for us alone.
 fn is_told(name: &OsStr) -> bool {
     const WHAT: [&str; 14] = [
         "REMOTEIP",
@@ -216,7 +237,7 @@ fn is_told(name: &OsStr) -> bool {
     ];
     let Some(name) = name.to_str() else { return false };
     let rest = ["TCP", "UDP", "UNIX"].iter().find_map(|protocol| name.strip_prefix(protocol));
-    name == "PROTO" || rest.is_some_and(|rest| WHAT.contains(&rest))
+    name == "PROTO" || VARIABLES.contains(&name) || rest.is_some_and(|rest| WHAT.contains(&rest))
 }
 
 /// The file that a shell would execute for `name`.

@@ -5,10 +5,13 @@ pub mod builtin;
 pub mod command;
 pub mod forward;
 pub mod reach;
+pub mod share;
 pub mod stages;
 pub mod stdio;
 
 use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -26,6 +29,7 @@ use crate::trace::Log;
 use self::builtin::Payload;
 use self::command::{Command, Roster, Running};
 use self::forward::Forward;
+use self::share::Share;
 use self::stdio::{Output, Stdio};
 
 /// What a conversation is for.
@@ -33,6 +37,8 @@ use self::stdio::{Output, Stdio};
 pub enum Task {
     /// Standard input to the peer, the peer to standard output.
     Stdio(Stdio),
+    /// The same for all peers together.
+    Share(Share),
     /// A command for each conversation.
     Command(Command),
     /// RFC 862: what the peer sends goes back.
@@ -50,6 +56,7 @@ impl Task {
     pub fn uses_stdout(&self) -> bool {
         match self {
             Task::Stdio(stdio) => stdio.output != Output::Dropped,
+            Task::Share(share) => share.output() != Output::Dropped,
             Task::Send(_, output) => *output != Output::Dropped,
             Task::Command(command) => command.uses_stdout(),
             Task::Echo | Task::Discard | Task::Forward(_) => false,
@@ -80,6 +87,8 @@ impl Task {
         match self {
             Task::Command(command) => command.descriptors(),
             Task::Stdio(_) | Task::Send(Payload::File(_), _) | Task::Forward(_) => 3,
+            // A peer's bell.
+            Task::Share(_) => 2,
             Task::Echo | Task::Discard | Task::Send(Payload::Text(_), _) => 1,
         }
     }
@@ -91,14 +100,37 @@ impl Task {
 
     /// Looks at what the task will need, so that a mistake shows before anybody is kept waiting: the command is found,
     /// the file can be read.
-    pub fn prepare(&mut self) -> anyhow::Result<()> {
+    /// Commands find `changed` variables in the place of ours.
+    pub fn prepare(&mut self, changed: &[Variable]) -> anyhow::Result<()> {
         match self {
-            Task::Command(command) => command.prepare(),
-            Task::Send(payload, _) => payload.prepare(),
+            Task::Command(command) => command.prepare(changed),
+            Task::Send(payload, _) => payload.check(),
+            Task::Share(share) => share.prepare(),
             Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
         }
     }
+
+    /// From now on no path of the task depends on the directory that we are in.
+    pub fn anchor(&mut self) -> io::Result<()> {
+        match self {
+            Task::Command(command) => command.anchor(),
+            Task::Send(payload, _) => payload.anchor(),
+            Task::Stdio(_) | Task::Share(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
+        }
+    }
+
+    /// Looks again whether it can be done, after we have become somebody else.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self {
+            Task::Command(command) => command.check(),
+            Task::Send(payload, _) => payload.check(),
+            Task::Stdio(_) | Task::Share(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
+        }
+    }
 }
+
+/// A variable of the environment: its name and its value.
+pub type Variable = (&'static str, OsString);
 
 /// A conversation's wiring.
 #[derive(Debug)]
@@ -204,6 +236,7 @@ pub fn wire<'a>(
     let partner = Partner { peer, letters: with.letters.clone() };
     match task {
         Task::Stdio(stdio) => Ok(stdio.wire(&partner, with.closing, with.log)),
+        Task::Share(share) => share.wire(&partner, with.closing, with.log),
         Task::Command(command) => command.wire(&partner, with),
         Task::Echo => Ok(builtin::echo(&partner, with.closing)),
         Task::Discard => Ok(builtin::discard(&partner, with.closing)),

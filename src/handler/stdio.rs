@@ -50,11 +50,7 @@ impl Stdio {
     /// Wires both directions, or only the incoming one where standard input is not read.
     pub(super) fn wire<'a>(self, partner: &Partner<'a>, closing: Closing, log: &Log) -> Wiring<'a> {
         let kind = sys::kind(sys::stdin()).unwrap_or(Kind::Null);
-        let speaks = match self.speaking {
-            Speaking::Yes => true,
-            Speaking::UnlessNull => kind != Kind::Null,
-            Speaking::No => false,
-        };
+        let speaks = self.speaks(kind);
         if self.speaking == Speaking::UnlessNull && !speaks {
             log.say(&Event::Option("standard input is /dev/null: only receiving (-N half-closes instead)"));
         }
@@ -69,6 +65,15 @@ impl Stdio {
             _ => Input::Open,
         };
         Wiring::flows(Flows { outgoing, incoming }, closing, input)
+    }
+
+    /// Whether standard input of this kind is read.
+    pub(super) fn speaks(self, kind: Kind) -> bool {
+        match self.speaking {
+            Speaking::Yes => true,
+            Speaking::UnlessNull => kind != Kind::Null,
+            Speaking::No => false,
+        }
     }
 }
 
@@ -93,7 +98,8 @@ impl Output {
     }
 }
 
-fn input<'a>(kind: Kind) -> Source<'a> {
+/// Standard input, which is of this kind.
+pub(super) fn input<'a>(kind: Kind) -> Source<'a> {
     let (handle, manner) = access(sys::stdin(), false);
     let source = Source::descriptor("standard input", handle, manner);
     // Reading a terminal from the background would stop us.

@@ -52,6 +52,11 @@ impl Address {
         }
     }
 
+    /// Whether it is one of IPv6.
+    pub(super) fn is_ipv6(&self) -> bool {
+        matches!(self, Address::Inet(inet) if inet.is_ipv6())
+    }
+
     /// The internet address, if it is one.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {

@@ -44,15 +44,19 @@ impl Casting {
     pub(super) fn join(&self, socket: &Socket, v6: bool) -> io::Result<()> {
         for group in self.groups.iter().filter(|group| group.address.is_ipv6() == v6) {
             let interface = group.interface.as_deref().map_or(Ok(0), sys::interface_index)?;
-            match group.address {
-                IpAddr::V6(address) => socket.join_multicast_v6(&address, interface)?,
-                IpAddr::V4(address) => {
-                    let at = match interface {
-                        0 => InterfaceIndexOrAddress::Address(Ipv4Addr::UNSPECIFIED),
-                        index => InterfaceIndexOrAddress::Index(index),
-                    };
-                    socket.join_multicast_v4_n(&address, &at)?;
+            let joined = match (group.address, interface) {
+                (IpAddr::V6(address), _) => socket.join_multicast_v6(&address, interface),
+                (IpAddr::V4(address), 0) => {
+                    socket.join_multicast_v4_n(&address, &InterfaceIndexOrAddress::Address(Ipv4Addr::UNSPECIFIED))
                 }
+                (IpAddr::V4(address), index) => {
+                    socket.join_multicast_v4_n(&address, &InterfaceIndexOrAddress::Index(index))
+                }
+            };
+            match joined {
+                // An activated socket may have joined it when it was served last.
+                Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
+                joined => joined?,
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ use socket2::{SockAddr, Socket};
 use super::address::Address;
 use super::endpoint::UnixName;
 use super::path::OwnPath;
+use super::switch::Bond;
 use super::transport::Transport;
 use crate::relay::end::{Packets, Post, Sink, Source};
 use crate::sys::board::Slot;
@@ -53,6 +54,8 @@ pub struct Connection {
     pub(super) ends_with_its_listener: bool,
     /// A name of our own in the file system, removed in the end.
     pub(super) own_name: Option<OwnPath>,
+    /// What is undone in the end, where the socket is not ours alone.
+    pub(super) bond: Option<Bond>,
 }
 
 impl Connection {
@@ -93,6 +96,7 @@ impl Connection {
             is_one_datagram,
             ends_with_its_listener,
             own_name,
+            bond: None,
         }
     }
 

@@ -67,7 +67,7 @@ pub fn dial(
     let mut ready = Vec::new();
     loop {
         match race.advance(&ready, Instant::now()) {
-            Standing::Won(connection, _) => return Ok(connection),
+            Standing::Won(connection, _) => return Ok(*connection),
             Standing::Lost(why) => return Err(why),
             Standing::Running if until.is_some_and(|at| Instant::now() >= at) => return Err(race.abandon()),
             Standing::Running => {}

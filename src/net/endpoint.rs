@@ -17,6 +17,34 @@ pub struct Endpoint {
     pub at: At,
 }
 
+/// Where peers are waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// At an address that we bind.
+    At(Endpoint),
+    /// On sockets that whoever started us has bound.
+    Activated(Transport),
+}
+
+impl Site {
+    /// How bytes travel.
+    pub fn transport(&self) -> Transport {
+        match self {
+            Site::At(endpoint) => endpoint.transport,
+            Site::Activated(transport) => *transport,
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Site::At(endpoint) => endpoint.fmt(f),
+            Site::Activated(_) => f.write_str("activated sockets"),
+        }
+    }
+}
+
 /// An address as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {

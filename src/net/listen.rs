@@ -30,9 +30,11 @@ pub struct Listener {
     /// The real address, the port chosen by the kernel included.
     pub local: Address,
     /// What each connection is set to.
-    settings: Settings,
+    pub(super) settings: Settings,
     /// The path, if it has one; removed when the listener closes.
     path: Option<OwnPath>,
+    /// Whether somebody else holds the socket too, and listens on it after us.
+    activated: bool,
 }
 
 /// How peers come.
@@ -144,12 +146,7 @@ impl Binding<'_> {
         let (settings, v6) = (&self.options.settings, address.is_ipv6());
         settings.wait(&socket, v6, Moment::BeforeBind)?;
         socket.bind(&address.into()).map_err(unbound)?;
-        settings.wait(&socket, v6, Moment::OnListener)?;
-        settings.wait(&socket, v6, Moment::OnAccepted)?;
-        if self.transport == Transport::Udp {
-            let casting = &self.options.casting;
-            casting.apply(&socket).and_then(|()| casting.join(&socket, v6)).map_err(unbound)?;
-        }
+        settings.wait_bound(&socket, v6)?;
         Listener::new(socket, self.transport, self.options, None).map_err(unbound)
     }
 
@@ -185,23 +182,48 @@ fn listen_unix(transport: Transport, name: &UnixName, options: &Listening) -> Re
 
 impl Listener {
     fn new(socket: Socket, transport: Transport, options: &Listening, path: Option<OwnPath>) -> io::Result<Self> {
+        if transport.has_ends() {
+            socket.listen(options.backlog)?;
+        }
+        Self::bound(socket, transport, options, path, false)
+    }
+
+    /// Takes over a socket that whoever started us has bound, and listens on where peers connect. They may go on with it
+    /// after us: it is left as it was.
+    pub(super) fn activated(socket: Socket, transport: Transport, options: &Listening) -> io::Result<Self> {
+        Self::bound(socket, transport, options, None, true)
+    }
+
+    fn bound(
+        socket: Socket,
+        transport: Transport,
+        options: &Listening,
+        path: Option<OwnPath>,
+        activated: bool,
+    ) -> io::Result<Self> {
         let local = Address::of(&socket.local_addr()?)?;
         let kind = match transport {
-            Transport::Udp => Kind::Mail(Mailbox::new(socket, &local, options)?),
-            Transport::Unix(UnixType::Dgram) => Kind::Shared(Switch::new(socket, local.clone(), options.postal)),
+            Transport::Udp => {
+                options.casting.apply(&socket)?;
+                options.casting.join(&socket, local.is_ipv6())?;
+                Kind::Mail(Mailbox::new(socket, &local, options)?)
+            }
+            Transport::Unix(UnixType::Dgram) => {
+                Kind::Shared(Switch::new(socket, local.clone(), options.postal, activated))
+            }
             Transport::Tcp | Transport::Unix(_) => {
-                socket.listen(options.backlog)?;
                 // A peer that vanishes between poll(2) and accept(2) must not make us wait for the next one.
                 socket.set_nonblocking(true)?;
                 Kind::Connections(socket)
             }
         };
-        Ok(Self { kind, transport, local, settings: options.settings.clone(), path })
+        Ok(Self { kind, transport, local, settings: options.settings.clone(), path, activated })
     }
 
-    /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused.
+    /// Stops listening while somebody else still watches the descriptor: whoever comes now is refused, or waits for
+    /// whoever is started next.
     pub fn refuse(&self) {
-        if let Kind::Connections(socket) = &self.kind {
+        if let (Kind::Connections(socket), false) = (&self.kind, self.activated) {
             // Nothing to do where that fails: it listens no more already.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
@@ -221,11 +243,15 @@ impl Listener {
             Kind::Mail(mailbox) => mailbox.accept(),
             Kind::Shared(switch) => switch.accept(),
             Kind::Connections(socket) => match socket.accept() {
-                // Where the peer is gone already there is nobody to talk to.
-                Ok((socket, peer)) => match self.settings.wait(&socket, peer.is_ipv6(), Moment::OnAccepted) {
-                    Ok(()) => Ok(Connection::new(socket, self.transport, Some(peer), true).ok()),
-                    Err(_) => Ok(None),
-                },
+                Ok((socket, peer)) => {
+                    if self.activated {
+                        // Whoever came before us has inherited nothing; what is a listener's alone is refused here.
+                        let _ = self.settings.wait(&socket, peer.is_ipv6(), Moment::OnListener);
+                    }
+                    // Where the peer is gone already there is nobody to talk to.
+                    let set = self.settings.wait(&socket, peer.is_ipv6(), Moment::OnAccepted);
+                    Ok(set.ok().and_then(|()| Connection::new(socket, self.transport, Some(peer), true).ok()))
+                }
                 Err(e) if sys::is_about_one_connection(&e) => Ok(None),
                 Err(e) => Err(e),
             },
@@ -266,6 +292,16 @@ impl Listener {
             Kind::Shared(switch) => switch.holds_somebody(),
             Kind::Connections(_) => false,
         }
+    }
+
+    /// Whether conversations bind its port anew, each for itself.
+    pub fn is_bound_again(&self) -> bool {
+        matches!(&self.kind, Kind::Mail(mailbox) if !mailbox.shares_its_socket())
+    }
+
+    /// Whether its path will stay behind: we may not remove it any more, since we have become somebody else.
+    pub fn will_stay(&self) -> bool {
+        self.path.as_ref().is_some_and(OwnPath::will_stay)
     }
 
     /// Everybody's datagrams as one conversation in which nothing is sent. None where peers connect.

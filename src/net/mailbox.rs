@@ -60,7 +60,8 @@ impl Mailbox {
         let Address::Inet(bound) = *local else { return Err(io::ErrorKind::InvalidInput.into()) };
         mail::want_destinations(socket.as_fd(), bound.is_ipv6())?;
         let (postal, settings) = (options.postal, options.settings.clone());
-        let is_ours = !settings.size_received();
+        // Whoever has bound it for us may have given it more.
+        let is_ours = !settings.size_received() && socket.recv_buffer_size()? / 2 < QUEUE;
         if is_ours {
             // The kernel grants what it grants.
             let _ = socket.set_recv_buffer_size(QUEUE);
@@ -164,6 +165,11 @@ impl Mailbox {
         let local = Address::Inet(self.bound);
         let nobody = SocketAddr::new(if self.bound.is_ipv4() { [0; 4].into() } else { [0; 16].into() }, 0);
         Ok(Connection::between(self.socket.try_clone()?, Transport::Udp, Address::Inet(nobody), local, true))
+    }
+
+    /// Whether its conversations do without a socket of their own.
+    pub(super) fn shares_its_socket(&self) -> bool {
+        self.postal.each
     }
 
     pub(super) fn holds_somebody(&self) -> bool {

@@ -1,9 +1,11 @@
 //! WHERE is the peer: addresses, names, sockets. It opens connections; what is said on them is none of its business.
 //!
 //! In reading order: `transport`, `address`, `endpoint` and `places` (as typed), `resolve` (names), `options` (of sockets,
-//! with the `spelling` of their values, and `casting` for datagrams to many), `listen` (with `path` for unix, `mailbox` and `switch` for datagrams), `dial` (with
-//! the `race` of addresses, the `fate` of those who lose, and whether to `retry`), `connection`.
+//! with the `spelling` of their values, and `casting` for datagrams to many), `listen` (with `path` for unix, `mailbox`
+//! and `switch` for datagrams), `activation` (what is bound already), `dial` (with the `race` of addresses, the `fate` of
+//! those who lose, and whether to `retry`), `connection`.
 
+pub mod activation;
 pub mod address;
 pub mod casting;
 pub mod connection;

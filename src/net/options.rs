@@ -183,16 +183,22 @@ fn allowed_by_system(bit: u32) -> io::Result<()> {
 
 fn set_ttl(socket: &Socket, v6: bool, hops: u32) -> io::Result<()> {
     let to_many = socket.r#type()? == Type::DGRAM;
-    match (v6, to_many) {
-        (true, false) => socket.set_unicast_hops_v6(hops),
-        (true, true) => socket.set_unicast_hops_v6(hops).and_then(|()| socket.set_multicast_hops_v6(hops)),
-        (false, false) => socket.set_ttl_v4(hops),
-        (false, true) => socket.set_ttl_v4(hops).and_then(|()| socket.set_multicast_ttl_v4(hops)),
+    if v6 {
+        socket.set_unicast_hops_v6(hops)?;
+        if to_many {
+            socket.set_multicast_hops_v6(hops)?;
+        }
     }
+    // One of IPv6 may speak to peers of IPv4, too.
+    socket.set_ttl_v4(hops)?;
+    if to_many { socket.set_multicast_ttl_v4(hops) } else { Ok(()) }
 }
 
 fn set_tos(socket: &Socket, v6: bool, byte: u32) -> io::Result<()> {
-    if v6 { socket.set_tclass_v6(byte) } else { socket.set_tos_v4(byte) }
+    if v6 {
+        socket.set_tclass_v6(byte)?;
+    }
+    socket.set_tos_v4(byte)
 }
 
 /// All that was asked for.
@@ -233,6 +239,12 @@ impl Settings {
     /// Applies what is due in `listen` at this moment.
     pub(super) fn wait(&self, socket: &Socket, v6: bool, moment: Moment) -> Result<(), Unset> {
         self.each(|row| row.waiting == moment, |setting| setting.set(socket, v6, true))
+    }
+
+    /// Applies what is due in `listen` on a socket that is bound.
+    pub(super) fn wait_bound(&self, socket: &Socket, v6: bool) -> Result<(), Unset> {
+        self.wait(socket, v6, Moment::OnListener)?;
+        self.wait(socket, v6, Moment::OnAccepted)
     }
 
     fn each(&self, due: impl Fn(Row) -> bool, set: impl Fn(&Setting) -> io::Result<()>) -> Result<(), Unset> {

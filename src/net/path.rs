@@ -51,7 +51,9 @@ pub(super) fn bind(socket: &Socket, path: &Path, access: &Access) -> io::Result<
         grant(path, access, !mask & 0o777).inspect_err(|_| drop(std::fs::remove_file(path)))?;
     }
     let identity = identity(&std::fs::symlink_metadata(path)?);
-    Ok(OwnPath { path: path.into(), identity, process: std::process::id() })
+    // Whoever changes the directory still removes this one.
+    let path = std::path::absolute(path)?;
+    Ok(OwnPath { path, identity, process: std::process::id() })
 }
 
 /// Binds `socket` to a private name in the directory for temporary files, at which anybody may answer.
@@ -86,6 +88,20 @@ fn clear(path: &Path, there: &Metadata) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a live listener holds it")),
+    }
+}
+
+impl OwnPath {
+    /// Whether we are not permitted to remove it (unlink(2)).
+    pub(super) fn will_stay(&self) -> bool {
+        const STICKY: u32 = 0o1000;
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let (Ok(there), Ok(own)) = (std::fs::metadata(folder), std::fs::symlink_metadata(&self.path)) else {
+            return true;
+        };
+        let who = sys::account::ourselves();
+        let is_ours = who == 0 || [there.uid(), own.uid()].contains(&who);
+        !sys::is_writable(folder) || (there.mode() & STICKY != 0 && !is_ours)
     }
 }
 

@@ -33,7 +33,20 @@ pub(super) struct Switch {
     socket: Arc<Socket>,
     local: Address,
     postal: Postal,
+    /// Whether somebody else hears by the same socket after us.
+    activated: bool,
     state: RefCell<State>,
+}
+
+/// A socket that was connected to one sender, and is everybody's again in the end.
+#[derive(Debug)]
+pub(super) struct Bond(Arc<Socket>);
+
+impl Drop for Bond {
+    fn drop(&mut self) {
+        // Where that fails the socket is as good as gone.
+        let _ = sys::disconnect(self.0.as_fd());
+    }
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +71,8 @@ struct Line {
 }
 
 impl Switch {
-    pub(super) fn new(socket: Socket, local: Address, postal: Postal) -> Self {
-        Self { socket: Arc::new(socket), local, postal, state: RefCell::default() }
+    pub(super) fn new(socket: Socket, local: Address, postal: Postal, activated: bool) -> Self {
+        Self { socket: Arc::new(socket), local, postal, activated, state: RefCell::default() }
     }
 
     /// The next sender that has no conversation.
@@ -113,7 +126,9 @@ impl Switch {
         } else if self.postal.only {
             // From now on the kernel refuses everybody else.
             self.socket.connect(&sender.to_socket()?)?;
-            between(self.socket.try_clone()?)
+            let mut connection = between(self.socket.try_clone()?);
+            connection.bond = self.activated.then(|| Bond(Arc::clone(&self.socket)));
+            connection
         } else {
             let (entry, exit) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
             lines.retain(|line| !sys::has_hung_up(line.entry.as_fd()));

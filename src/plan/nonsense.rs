@@ -5,125 +5,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::typed::{Going, Waiting};
+use super::asked::{Asked, user_of};
 use super::usage;
-use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, SayArgs, WhatArgs};
-use crate::handler::command::Joined;
 use crate::net::dial::retry::LONGEST_DELAY;
-use crate::net::options::{Setting, Settings};
+use crate::net::endpoint::{At, Endpoint, UnixName};
+use crate::net::options::{Moment, Setting};
 use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
-use crate::serve::{Keep, Mode};
-
-/// All that was asked, for those combinations that make no sense.
-pub(super) struct Asked<'a> {
-    transport: Transport,
-    many: Option<&'a ManyArgs>,
-    what: &'a WhatArgs,
-    letters: &'a LetterArgs,
-    ends: &'a EndArgs,
-    says: &'a SayArgs,
-    within: Option<Duration>,
-    both_families: bool,
-    per_datagram: bool,
-    backlog: bool,
-    settings: &'a Settings,
-    going: Option<&'a Going>,
-}
-
-impl<'a> Asked<'a> {
-    pub(super) fn of_waiting(waiting: &'a Waiting) -> Self {
-        Self {
-            transport: waiting.endpoint.transport,
-            many: Some(&waiting.many),
-            what: &waiting.talk.what,
-            letters: &waiting.letters,
-            ends: &waiting.talk.ends,
-            says: &waiting.talk.says,
-            within: waiting.within,
-            both_families: waiting.both_families,
-            per_datagram: waiting.options.postal.each,
-            backlog: waiting.backlog.is_some(),
-            settings: &waiting.options.settings,
-            going: None,
-        }
-    }
-
-    pub(super) fn of_going(going: &'a Going) -> Self {
-        Self {
-            transport: going.transport,
-            many: None,
-            what: &going.talk.what,
-            letters: &going.letters,
-            ends: &going.talk.ends,
-            says: &going.talk.says,
-            within: going.within,
-            both_families: going.both_families,
-            per_datagram: false,
-            backlog: false,
-            settings: &going.options.settings,
-            going: Some(going),
-        }
-    }
-
-    /// How many at once. Forwarding is for many, where nothing else is said.
-    pub(super) fn mode(&self) -> Mode {
-        let asked = self.many.and_then(ManyArgs::asked_mode);
-        let counted = self.many.is_none_or(|many| many.count.is_some());
-        let usual = if self.what.to.is_some() && !counted { Mode::Thread } else { Mode::Single };
-        asked.unwrap_or(usual)
-    }
-
-    pub(super) fn keep(&self) -> Keep {
-        match self.many {
-            Some(ManyArgs { count: Some(count), .. }) => Keep::Count(*count),
-            Some(many) if many.keep_open || self.mode() != Mode::Single => Keep::Open,
-            _ => Keep::One,
-        }
-    }
-
-    /// Datagrams from anybody, for nobody in particular.
-    pub(super) fn hears_everybody(&self) -> bool {
-        let single = self.mode() == Mode::Single && self.keep() == Keep::Open;
-        single && self.is_stdio() && self.is_endless() && !self.per_datagram
-    }
-
-    fn is_server(&self) -> bool {
-        self.keep() != Keep::One
-    }
-
-    /// Whether no handler was asked for, so that it is about standard input and output.
-    fn is_stdio(&self) -> bool {
-        self.what.handlers() == 0
-    }
-
-    fn is_endless(&self) -> bool {
-        !self.transport.has_ends()
-    }
-
-    /// Whether somebody goes to a peer and this is so.
-    fn goes(&self, and: impl Fn(&Going) -> bool) -> bool {
-        self.going.is_some_and(and)
-    }
-
-    fn sets(&self, one: fn(&Setting) -> bool) -> bool {
-        self.settings.iter().any(one)
-    }
-
-    fn checks(&self) -> bool {
-        self.goes(|going| going.check.asked.check)
-    }
-
-    /// Whether a command holds the socket itself.
-    fn lends_the_socket(&self) -> bool {
-        self.what.runs_a_command() && self.what.joined(self.ends, self.says, self.transport) == Joined::Socket
-    }
-
-    fn has_letters(&self) -> bool {
-        let letters = self.letters;
-        letters.lines || letters.size.is_some() || letters.datagrams.is_some() || letters.eof_datagram
-    }
-}
+use crate::serve::Mode;
 
 /// A combination, and the sentence that refuses it.
 type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
@@ -131,6 +20,26 @@ type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
 /// Every combination without sense.
 const REFUSALS: &[Refusal] = &[
     (|a| a.both_families, "-4 and -6 exclude each other"),
+    (
+        |a| a.activated && (a.backlog || a.sets(|s| s.row().waiting == Moment::BeforeBind)),
+        "--backlog, --interface, --mark and --reuse-port belong to whoever binds: --activated brings sockets that are bound",
+    ),
+    (
+        |a| a.activated && a.resolving && a.what.to.is_none(),
+        "-4, -6 and -n are about names: --activated brings sockets that are bound",
+    ),
+    (
+        |a| {
+            let moves = a.privileges.is_some_and(|p| p.chdir.is_some());
+            let to = a.what.to.as_ref().map(|Endpoint { at, .. }| at);
+            moves && matches!(to, Some(At::Unix(UnixName::Path(path))) if path.is_relative())
+        },
+        "--chdir moves what --to means: name its path from the root on",
+    ),
+    (
+        |a| a.privileges.and_then(|p| p.user.as_deref()).is_some_and(|user| ["root", "0"].contains(&user_of(user))),
+        "--user gives privileges up, and root has them all: name another user",
+    ),
     (
         |a| a.many.is_some_and(|m| u8::from(m.single) + u8::from(m.thread) + u8::from(m.fork) > 1),
         "--single, --thread and --fork exclude each other",
@@ -165,8 +74,29 @@ const REFUSALS: &[Refusal] = &[
         "--grace is for a server: give -k, --count, --thread or --fork",
     ),
     (
-        |a| a.mode() != Mode::Single && a.is_stdio() && !a.ends.recv_only,
-        "--thread and --fork cannot share standard input: give a handler (-- COMMAND, --sh, --echo, --discard, --send, --send-file, --to) or --recv-only",
+        |a| a.mode() != Mode::Single && a.is_stdio() && !a.ends.recv_only && !a.is_shared(),
+        "--thread and --fork cannot share standard input: give a handler (-- COMMAND, --sh, --echo, --discard, --send, --send-file, --to), --recv-only, or under --thread --fan-out or --hub",
+    ),
+    (|a| a.share.fan_out && a.share.hub, "--fan-out and --hub exclude each other"),
+    (
+        |a| a.is_shared() && !a.is_stdio(),
+        "--fan-out and --hub share standard input and output, of which a handler makes no use",
+    ),
+    (|a| a.is_shared() && a.mode() != Mode::Thread, "--fan-out and --hub are for many in one process: give --thread"),
+    (|a| a.is_shared() && a.transport.keeps_boundaries(), "--fan-out and --hub share streams: give --type stream"),
+    (|a| a.is_shared() && a.what.no_splice, "--fan-out and --hub copy all bytes: --no-splice cannot act"),
+    (|a| a.share.hub_queue.is_some() && !a.share.hub, "--hub-queue is for --hub: with --fan-out nothing is dropped"),
+    (
+        |a| a.share.fan_out && a.ends.recv_only,
+        "--fan-out shares standard input, which --recv-only never reads: give only one of them",
+    ),
+    (
+        |a| a.share.hub && a.ends.send_only,
+        "--hub hands on what peers send, which --send-only drops: give only one of them, or --fan-out",
+    ),
+    (
+        |a| a.share.hub && (a.ends.on_eof.is_some() || a.ends.half_close || a.ends.quit_after.is_some()),
+        "in a --hub the end of standard input ends nothing: --on-eof, -N and -q cannot act",
     ),
     (
         |a| a.ends.half_close && a.ends.on_eof.is_some_and(|on_eof| on_eof != OnEof::HalfClose),
@@ -174,7 +104,7 @@ const REFUSALS: &[Refusal] = &[
     ),
     (|a| a.ends.send_only && a.ends.recv_only, "--send-only and --recv-only exclude each other"),
     (
-        |a| a.ends.recv_only && a.ends.acts_on_our_end(),
+        |a| a.ends.recv_only && a.ends.acts_on_our_end() && !a.share.hub,
         "--recv-only has no end of our input: --on-eof, -N, --on-fin, -q and --half-close-timeout cannot act",
     ),
     (
@@ -213,6 +143,10 @@ const REFUSALS: &[Refusal] = &[
         "datagrams have no FIN: --on-fin needs --datagrams or --eof-datagram",
     ),
     (
+        |a| a.letters.lines && !a.is_shared() && a.transport == Transport::Tcp,
+        "--lines is about what is shared: give --fan-out or --hub",
+    ),
+    (
         |a| a.has_letters() && !a.transport.keeps_boundaries(),
         "--lines, --size, --datagrams and --eof-datagram are for datagrams: give --type dgram or seqpacket",
     ),
@@ -239,8 +173,8 @@ const REFUSALS: &[Refusal] = &[
         "-k without a handler hears everybody and sends nothing: only --lines, --datagrams, --idle-timeout and --deadline can act",
     ),
     (
-        |a| a.checks() && (a.what.handlers() > 0 || a.what.pipes || a.what.crlf),
-        "--check has no conversation: no command, handler, --pipes or --crlf can act",
+        |a| a.checks() && (a.what.handlers() > 0 || a.what.pipes || a.what.crlf || a.what.no_splice),
+        "--check has no conversation: no command, handler, --pipes, --crlf or --no-splice can act",
     ),
     (
         |a| a.checks() && (a.ends.acts_on_bytes() || a.has_letters()),

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::usage;
+use super::{QUEUE, usage};
 use crate::check::{Peers, Style};
-use crate::cli::groups::{CheckArgs, EndArgs, LetterArgs, ManyArgs, RetryArgs, SayArgs, SocketArgs, TcpArgs};
+use crate::cli::groups::{
+    CheckArgs, EndArgs, FamilyArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SayArgs, ShareArgs, SocketArgs,
+    TcpArgs,
+};
 use crate::cli::roles::{
     CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
     UnixListen,
@@ -17,18 +20,21 @@ use crate::handler::stdio::Speaking;
 use crate::net::address::Place;
 use crate::net::casting::{Casting, Group};
 use crate::net::dial::retry::Retry;
-use crate::net::endpoint::{At, Endpoint, UnixName};
+use crate::net::endpoint::{At, Endpoint, Site, UnixName};
 use crate::net::mailbox::Postal;
 use crate::net::options::{Dialing, Listening, Setting, Settings};
 use crate::net::path::Access;
 use crate::net::places::Places;
-use crate::net::resolve::Resolving;
+use crate::net::resolve::{Family, Resolving};
+use crate::relay::hub::Sharing;
+
 use crate::net::transport::{Transport, UnixType};
+use crate::serve::Mode;
 use crate::trace::{self, Level, Saying};
 
 /// Somebody waits for peers.
 pub(super) struct Waiting {
-    pub(super) endpoint: Endpoint,
+    pub(super) site: Site,
     pub(super) resolving: Resolving,
     pub(super) both_families: bool,
     pub(super) options: Listening,
@@ -38,8 +44,10 @@ pub(super) struct Waiting {
     pub(super) groups: Vec<String>,
     pub(super) within: Option<Duration>,
     pub(super) many: ManyArgs,
+    pub(super) privileges: PrivilegeArgs,
     pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
+    pub(super) share: ShareArgs,
     pub(super) ready_fd: Option<i32>,
     pub(super) port_file: Option<PathBuf>,
 }
@@ -68,16 +76,19 @@ pub(super) struct Asking {
 
 impl Waiting {
     pub(super) fn tcp(typed: Listen) -> Result<Self> {
-        let endpoint = inet(Transport::Tcp, &typed.at.place, "fincat listen")?;
-        let mut this = Self::inet(endpoint, typed.at, &typed.tcp, typed.many, typed.talk);
+        let site = place(Transport::Tcp, &typed.at, "fincat listen")?;
+        let mut this = Self::inet(site, typed.at, &typed.tcp, typed.many, typed.talk);
+        this.privileges = typed.privileges;
         this.take_backlog(typed.backlog);
+        (this.share, this.letters.lines) = (typed.share, typed.lines);
         this.ready_fd = typed.ready.ready_fd;
         Ok(this)
     }
 
     pub(super) fn udp(typed: UdpListen) -> Result<Self> {
-        let endpoint = inet(Transport::Udp, &typed.at.place, "fincat udp listen")?;
-        let mut this = Self::inet(endpoint, typed.at, &TcpArgs::default(), typed.many, typed.talk);
+        let site = place(Transport::Udp, &typed.at, "fincat udp listen")?;
+        let mut this = Self::inet(site, typed.at, &TcpArgs::default(), typed.many, typed.talk);
+        this.privileges = typed.privileges;
         this.options.postal = postal(typed.per_datagram, &typed.letters);
         this.options.casting = casting(&typed.cast, typed.multicast);
         (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
@@ -85,28 +96,33 @@ impl Waiting {
     }
 
     pub(super) fn unix(typed: UnixListen) -> Result<Self> {
-        let endpoint = unix(typed.at.kind, typed.at.path, "fincat unix listen")?;
-        let is_path = matches!(&endpoint.at, At::Unix(UnixName::Path(_)));
+        let kind = typed.at.kind;
+        let role = "fincat unix listen";
+        let site = site(typed.activated, Transport::Unix(kind.unwrap_or_default()), typed.at.path.is_some(), || {
+            unix(kind, typed.at.path, role)
+        })?;
+        let is_path = matches!(&site, Site::At(Endpoint { at: At::Unix(UnixName::Path(_)), .. }));
         if !is_path && (typed.mode.is_some() || typed.owner.is_some()) {
-            return Err(usage("--mode and --owner are about a path: an abstract name has neither"));
+            return Err(usage("--mode and --owner are about a path that is ours to bind: there is none"));
         }
         let asks_who = !typed.allow_uid.is_empty() || !typed.allow_gid.is_empty();
-        if asks_who && !endpoint.transport.has_ends() {
+        if asks_who && !site.transport().has_ends() {
             let sentence = "--allow-uid and --allow-gid are about peers who connect: give --type stream or seqpacket";
             return Err(usage(sentence));
         }
-        let mut this = Self::at(endpoint, typed.many, typed.talk);
+        let mut this = Self::at(site, typed.many, typed.talk);
+        this.privileges = typed.privileges;
         this.take_backlog(typed.backlog);
         this.options.access = Access { mode: typed.mode, owner: None };
         this.options.postal = postal(typed.per_datagram, &typed.letters);
         (this.owner, this.users, this.groups) = (typed.owner, typed.allow_uid, typed.allow_gid);
-        (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
+        (this.letters, this.share, this.ready_fd) = (typed.letters, typed.share, typed.ready.ready_fd);
         this.within = typed.connect_timeout;
         Ok(this)
     }
 
-    fn inet(endpoint: Endpoint, at: InetListenArgs, tcp: &TcpArgs, many: ManyArgs, talk: TalkArgs) -> Self {
-        let mut this = Self::at(endpoint, many, talk);
+    fn inet(site: Site, at: InetListenArgs, tcp: &TcpArgs, many: ManyArgs, talk: TalkArgs) -> Self {
+        let mut this = Self::at(site, many, talk);
         (this.resolving, this.both_families) = (at.family.resolving(), at.family.v4 && at.family.v6);
         (this.within, this.port_file) = (at.connect_timeout, at.port_file);
         this.options.settings = settings(&at.socket, tcp);
@@ -114,9 +130,9 @@ impl Waiting {
         this
     }
 
-    fn at(endpoint: Endpoint, many: ManyArgs, talk: TalkArgs) -> Self {
+    fn at(site: Site, many: ManyArgs, talk: TalkArgs) -> Self {
         Self {
-            endpoint,
+            site,
             resolving: Resolving::default(),
             both_families: false,
             options: Listening::default(),
@@ -126,8 +142,10 @@ impl Waiting {
             groups: Vec::new(),
             within: None,
             many,
+            privileges: PrivilegeArgs::default(),
             talk,
             letters: LetterArgs::default(),
+            share: ShareArgs::default(),
             ready_fd: None,
             port_file: None,
         }
@@ -185,6 +203,35 @@ impl Going {
             check: Asking::default(),
             talk,
             letters: LetterArgs::default(),
+        }
+    }
+}
+
+impl FamilyArgs {
+    pub(super) fn resolving(&self) -> Resolving {
+        let family = match (self.v4, self.v6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        };
+        Resolving { family, numeric: self.numeric }
+    }
+}
+
+impl ShareArgs {
+    pub(super) fn sharing(self) -> Option<Sharing> {
+        let hub = self.hub.then(|| Sharing::Hub { queue: self.hub_queue.unwrap_or(QUEUE) });
+        hub.or(self.fan_out.then_some(Sharing::FanOut))
+    }
+}
+
+impl ManyArgs {
+    pub(super) fn asked_mode(&self) -> Option<Mode> {
+        match (self.thread, self.fork, self.single) {
+            (true, ..) => Some(Mode::Thread),
+            (_, true, _) => Some(Mode::Fork),
+            (.., true) => Some(Mode::Single),
+            _ => None,
         }
     }
 }
@@ -277,6 +324,24 @@ fn settings(socket: &SocketArgs, tcp: &TcpArgs) -> Settings {
 fn inet(transport: Transport, words: &[String], role: &str) -> Result<Endpoint> {
     let place = Place::parse(words).map_err(|why| usage(format!("{why}; see {role} --help")))?;
     Ok(Endpoint { transport, at: At::Place(place) })
+}
+
+/// Where to wait: at an address that was typed, or on sockets that are bound already.
+fn site(
+    activated: bool,
+    transport: Transport,
+    named: bool,
+    endpoint: impl FnOnce() -> Result<Endpoint>,
+) -> Result<Site> {
+    match (activated, named) {
+        (true, true) => Err(usage("--activated brings its sockets with it: leave HOST, PORT and PATH out")),
+        (true, false) => Ok(Site::Activated(transport)),
+        (false, _) => endpoint().map(Site::At),
+    }
+}
+
+fn place(transport: Transport, at: &InetListenArgs, role: &str) -> Result<Site> {
+    site(at.activated, transport, !at.place.is_empty(), || inet(transport, &at.place, role))
 }
 
 /// One peer to talk to, or several to look at.

@@ -47,6 +47,8 @@ impl Relay<'_> {
         } else if side == Side::We && hears {
             self.broken = Some(error);
             if let Some(flow) = &mut self.flows.outgoing {
+                // Nobody is to wait for what it would have taken.
+                flow.end_after_what_waits();
                 flow.abandon();
             }
         } else {
@@ -93,6 +95,10 @@ impl Relay<'_> {
             return;
         }
         self.show(|witness, peer| witness.ending(peer, &ending));
+        if let Some(flow) = &mut self.flows.outgoing {
+            // It moves nothing any more: whoever shares its source need not wait for it.
+            flow.give_up_source();
+        }
         // Who wants to know what the peer has acknowledged waits for it before the last close.
         let is_awaited = self.witness.is_some() || self.closing.confirm;
         let is_finished = self.is_finished() && !is_awaited;

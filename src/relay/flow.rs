@@ -55,7 +55,8 @@ pub struct Flow<'a> {
     taken: u64,
     given: u64,
     oversized: u64,
-    taps: Taps,
+    /// Who is told of its bytes; it copies them then.
+    pub(super) taps: Taps,
     last_moved: Instant,
 }
 
@@ -89,11 +90,6 @@ impl<'a> Flow<'a> {
     #[must_use]
     pub fn copied(self, copies: bool) -> Self {
         Self { copies, ..self }
-    }
-
-    /// The same flow, of whose bytes somebody is told; it copies them.
-    pub(super) fn tapped(self, taps: Taps) -> Self {
-        Self { taps, ..self }
     }
 
     /// Where it stands.
@@ -323,6 +319,11 @@ impl<'a> Flow<'a> {
         if self.state != State::Done {
             self.source.end_after_what_waits();
         }
+    }
+
+    /// The source is not read any more, whatever becomes of the flow.
+    pub fn give_up_source(&mut self) {
+        self.source.give_up();
     }
 
     /// What poll(2) must watch for this flow: its source while it fills, its sink while it drains.

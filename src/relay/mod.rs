@@ -3,7 +3,8 @@
 //!
 //! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the policy), `clock` (its times),
 //! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
-//! `outcome` (what became of it); `witness` and `confirming` (what is seen of it, and known in the end).
+//! `outcome` (what became of it); `witness` and `confirming` (what is seen of it, and known in the end). And where many
+//! conversations share one input and output: `hub`.
 
 pub mod clock;
 pub mod closing;
@@ -12,6 +13,7 @@ pub mod end;
 mod failing;
 pub mod flow;
 pub mod framing;
+pub mod hub;
 pub mod outcome;
 pub mod sink;
 pub mod source;

@@ -140,6 +140,18 @@ impl Ending {
         }
     }
 
+    /// Whether it says that the peer is gone, and that this was no end in order.
+    pub fn is_a_loss(&self) -> bool {
+        matches!(
+            self,
+            Ending::Refused
+                | Ending::Reset
+                | Ending::Unreachable(_)
+                | Ending::Peer(_)
+                | Ending::TimedOut(Bound::Network)
+        )
+    }
+
     /// Whether the peer is worth hearing out before the close: the connection stands, and nobody is in a hurry.
     pub(crate) fn tears_down(&self) -> bool {
         !matches!(

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use super::end::Handle;
+use super::hub::seat::Inlet;
 use crate::sys::{self, Manner, mail, passage};
 
 /// Datagrams that the kernel cuts at once at most, and their bytes.
@@ -80,13 +81,18 @@ pub struct Sink<'a> {
 #[derive(Debug)]
 enum To<'a> {
     Descriptor(Handle<'a>, Manner),
+    Inlet(Inlet),
     Nowhere,
 }
 
 impl<'a> Sink<'a> {
     fn descriptor(handle: Handle<'a>, manner: Manner, finish: Finish, reader: Reader) -> Self {
+        Self::new(To::Descriptor(handle, manner), finish, reader)
+    }
+
+    fn new(to: To<'a>, finish: Finish, reader: Reader) -> Self {
         Self {
-            to: To::Descriptor(handle, manner),
+            to,
             finish,
             reader,
             lost: false,
@@ -115,17 +121,12 @@ impl<'a> Sink<'a> {
 
     /// Bytes dropped.
     pub fn nowhere() -> Self {
-        Self {
-            to: To::Nowhere,
-            finish: Finish::Nothing,
-            reader: Reader::Command,
-            lost: false,
-            finished: false,
-            at_most: usize::MAX,
-            packet: None,
-            post: None,
-            segments: false,
-        }
+        Self::new(To::Nowhere, Finish::Nothing, Reader::Command)
+    }
+
+    /// What one who takes part in a hub says; it reaches standard output, which others go on using.
+    pub fn inlet(inlet: Inlet) -> Self {
+        Self::new(To::Inlet(inlet), Finish::Nothing, Reader::Output)
     }
 
     /// The same sink, written at most `bytes` at a time.
@@ -172,7 +173,8 @@ impl<'a> Sink<'a> {
 
     /// Its descriptor, where it takes a stream in writes of any size.
     pub(crate) fn stream(&self) -> Option<BorrowedFd<'_>> {
-        self.watched().filter(|_| self.packet.is_none() && self.at_most == usize::MAX)
+        let To::Descriptor(handle, _) = &self.to else { return None };
+        Some(handle.as_fd()).filter(|_| self.packet.is_none() && self.at_most == usize::MAX)
     }
 
     /// Whether what it takes is dropped.
@@ -192,8 +194,9 @@ impl<'a> Sink<'a> {
 
     /// Writes what the sink takes without waiting.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.to {
+        match &mut self.to {
             To::Nowhere => Ok(bytes.len()),
+            To::Inlet(inlet) => inlet.write(bytes),
             To::Descriptor(handle, manner) => {
                 if let Some(Post(send)) = &self.post {
                     return send(bytes).map(|()| bytes.len());
@@ -220,7 +223,14 @@ impl<'a> Sink<'a> {
 
     /// Tells the sink that nothing more will come.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        let To::Descriptor(handle, _) = &self.to else { return Ok(()) };
+        let handle = match &mut self.to {
+            To::Descriptor(handle, _) => handle,
+            To::Inlet(inlet) => {
+                inlet.finish();
+                return Ok(());
+            }
+            To::Nowhere => return Ok(()),
+        };
         match self.finish {
             Finish::Nothing => Ok(()),
             // It may be lost, as any datagram.
@@ -269,6 +279,7 @@ impl<'a> Sink<'a> {
     pub(crate) fn watched(&self) -> Option<BorrowedFd<'_>> {
         match &self.to {
             To::Descriptor(handle, _) => Some(handle.as_fd()),
+            To::Inlet(inlet) => Some(inlet.entry()),
             To::Nowhere => None,
         }
     }

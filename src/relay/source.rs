@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::end::Handle;
+use super::hub::seat::Outlet;
 use crate::sys::{self, Manner};
 
 /// Where a flow's bytes come from.
@@ -24,6 +25,7 @@ pub struct Source<'a> {
 enum From<'a> {
     Descriptor(Handle<'a>, Manner),
     Text { text: &'a [u8], at: usize },
+    Outlet(Outlet),
 }
 
 impl<'a> Source<'a> {
@@ -40,6 +42,11 @@ impl<'a> Source<'a> {
     /// Bytes at hand.
     pub fn text(text: &'a [u8]) -> Self {
         Self { from: From::Text { text, at: 0 }, name: "the text", left: None, packets: None, gate: None }
+    }
+
+    /// What others say to one who takes part in a hub.
+    pub fn outlet(outlet: Outlet) -> Self {
+        Self { from: From::Outlet(outlet), name: "the hub", left: None, packets: None, gate: None }
     }
 
     /// The same source under another name.
@@ -95,8 +102,17 @@ impl<'a> Source<'a> {
     pub fn end_after_what_waits(&mut self) {
         if let Some(packets) = &mut self.packets {
             packets.rest = true;
+        } else if let From::Outlet(outlet) = &mut self.from {
+            outlet.rest();
         } else if let From::Descriptor(handle, _) = &self.from {
             self.left = if self.is_shut() { Some(0) } else { sys::waiting(handle.as_fd()) };
+        }
+    }
+
+    /// It will not be read any more: nobody who shares it need wait for us.
+    pub(crate) fn give_up(&mut self) {
+        if let From::Outlet(outlet) = &mut self.from {
+            outlet.rest();
         }
     }
 
@@ -119,6 +135,7 @@ impl<'a> Source<'a> {
                 *at += n;
                 Ok(n)
             }
+            From::Outlet(outlet) => outlet.read(buffer),
             From::Descriptor(handle, manner) => {
                 let before = buffer.len();
                 if self.left == Some(0) {
@@ -151,6 +168,7 @@ impl<'a> Source<'a> {
     pub(crate) fn awaited(&self) -> Option<BorrowedFd<'_>> {
         match &self.from {
             From::Descriptor(handle, _) if self.left.is_none() && !self.has_mail() => Some(handle.as_fd()),
+            From::Outlet(outlet) => outlet.awaited(),
             _ => None,
         }
     }

@@ -58,9 +58,9 @@ impl<'a> Flows<'a> {
     pub fn dumped(self, dump: Option<&Hexdump>, id: u64) -> Self {
         let Some(dump) = dump else { return self };
         let Self { outgoing, incoming } = self.copied(true);
-        let tapped = |flow: Flow<'a>, from_peer| {
-            let taps = Taps::of(dump, id, from_peer, flow.reader());
-            flow.tapped(taps)
+        let tapped = |mut flow: Flow<'a>, from_peer| {
+            flow.taps = Taps::of(dump, id, from_peer, flow.reader());
+            flow
         };
         Self { outgoing: outgoing.map(|flow| tapped(flow, false)), incoming: incoming.map(|flow| tapped(flow, true)) }
     }

@@ -17,6 +17,7 @@ use crate::net::dial::{self, Undialed};
 use crate::plan::ConnectPlan;
 use crate::relay::Deadline;
 use crate::serve;
+use crate::serve::notice::Notice;
 use crate::serve::signals::Hearing;
 use crate::sys::{self, PollFd, PollFlags};
 use crate::trace::{About, Event, Leg, Log, reason, span};
@@ -31,7 +32,7 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
         plan.options.settings.forget_fast_open();
     }
     let ConnectPlan { endpoint, resolving, options, within, retry, conversation } = plan;
-    let terms = conversation.terms(super::COMMAND_GRACE, log)?;
+    let terms = conversation.terms(super::COMMAND_GRACE, &[], log)?;
     sys::seal_inherited();
     let signals = signals(Hearing::One)?;
     let mut tries = retry.begin(Instant::now());
@@ -70,7 +71,7 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
             return Err(Failure::error(Status::TimedOut, sentence));
         }
     };
-    let report = serve::alone(peer, &terms, 1, deadline, &signals);
+    let report = serve::alone((peer, 1), &terms, deadline, &signals, &Notice::default());
     Ok(signals.received().map_or(report.status, Status::Signal))
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::session::register::Register;
 use crate::session::{self, Attention, Call, Report, Terms, Watch};
 use crate::sys::board::Slot;
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
+use crate::sys::vigil::Vigil;
 use crate::sys::{self, Pid, PollFlags, Signal};
 
 /// Serves in processes.
@@ -30,6 +31,8 @@ pub struct Forks<'s> {
     forked: HashMap<Pid, Conversation>,
     lent: HashMap<Pid, (Lent, Option<IpAddr>)>,
     finishing: Vec<(Lent, Option<IpAddr>)>,
+    /// The clients of commands under way, where somebody must notice that they are gone.
+    vigil: Option<Vigil>,
     over: Vec<Over>,
 }
 
@@ -45,14 +48,22 @@ impl<'s> Forks<'s> {
     /// No process yet.
     pub fn new(terms: Terms, signals: &'s Signals, grace: Duration) -> Self {
         let (forked, lent) = (HashMap::new(), HashMap::new());
-        Self { terms, signals, grace, forked, lent, finishing: Vec::new(), over: Vec::new() }
+        // Without it commands are left to themselves, which is no reason not to serve.
+        let vigil = terms.task.lends_the_socket().then(|| Vigil::new().ok()).flatten();
+        Self { terms, signals, grace, forked, lent, finishing: Vec::new(), vigil, over: Vec::new() }
     }
 
     fn lend(&mut self, peer: Connection, number: usize) -> Result<(), GivenBack> {
         let ip = peer.peer.ip();
         match Lent::start(peer, &self.terms, number, deadline(&self.terms)) {
             Ok(lent) => match lent.pid() {
-                Some(pid) => drop(self.lent.insert(pid, (lent, ip))),
+                Some(pid) => {
+                    if let (Some(vigil), Some(socket)) = (&self.vigil, lent.watched()) {
+                        // Refused where there are too many of all users together: then nobody looks.
+                        let _ = vigil.add(socket, key(pid));
+                    }
+                    self.lent.insert(pid, (lent, ip));
+                }
                 None => self.finishing.push((lent, ip)),
             },
             Err(back) if Failure::is_passing(&back.1) => {
@@ -94,12 +105,27 @@ impl<'s> Forks<'s> {
             };
             self.over.push(Over { ip, slot, report: Report { status, output_gone } });
         } else if let Some((mut lent, ip)) = self.lent.remove(&pid) {
+            if let (Some(vigil), Some(socket)) = (&self.vigil, lent.watched()) {
+                vigil.remove(socket);
+            }
             match lent.step(true) {
                 Some(report) => self.over.push(Over { ip, report, slot: None }),
                 None => self.finishing.push((lent, ip)),
             }
         } else {
             process::reap_stranger(pid);
+        }
+    }
+
+    /// Looks whose clients are gone.
+    fn keep_vigil(&mut self) {
+        let Some(vigil) = self.vigil.as_ref().filter(|_| !self.lent.is_empty()) else { return };
+        for lost in vigil.lost() {
+            let pid = i32::try_from(lost).ok().and_then(Pid::from_raw);
+            if let Some((lent, _)) = pid.and_then(|pid| self.lent.get_mut(&pid)) {
+                lent.watched().into_iter().for_each(|socket| vigil.remove(socket));
+                lent.note_loss();
+            }
         }
     }
 
@@ -119,6 +145,11 @@ impl<'s> Forks<'s> {
             report.is_none()
         });
     }
+}
+
+/// What a process is called in the vigil.
+fn key(pid: Pid) -> u64 {
+    u64::from(pid.as_raw_nonzero().get().unsigned_abs())
 }
 
 /// SIGPIPE, by which a forked conversation dies when standard output is gone: the server must learn of it.
@@ -175,6 +206,9 @@ impl Dispatch for Forks<'_> {
             while let Some(pid) = process::next_ended() {
                 self.bury(pid);
             }
+        } else {
+            // Who has ended needs no vigil; the others can wait for the next round.
+            self.keep_vigil();
         }
         self.step();
         std::mem::take(&mut self.over)
@@ -186,7 +220,9 @@ impl Dispatch for Forks<'_> {
 
     fn bells(&self) -> Vec<BorrowedFd<'_>> {
         // A child's end rings the server's own bell.
-        self.finishing.iter().map(|(lent, _)| lent.awaited()).collect()
+        let finishing = self.finishing.iter().map(|(lent, _)| lent.awaited());
+        let vigil = self.vigil.as_ref().filter(|_| !self.lent.is_empty()).map(AsFd::as_fd);
+        finishing.chain(vigil).collect()
     }
 
     fn until(&self) -> Option<Instant> {

@@ -1,11 +1,15 @@
 //! HOW MANY at once: the accept loop, and the ways to serve. It touches no byte of a conversation.
 //!
-//! In reading order: this file (accept, admit, hand over), `admission` (whom), `single`, `thread`, `fork` (how),
-//! `signals` and `stopping` (until when), `ready` (since when).
+//! In reading order: this file (accept, admit, hand over), `admission` (whom), `single`, `thread`, `hosted`, `fork` (how),
+//! `signals` and `stopping` (until when), `ready` and `notice` (since when), `privileges` (as whom).
 
 pub mod admission;
 pub mod fork;
 mod guests;
+pub mod hosted;
+pub mod notice;
+mod one;
+pub mod privileges;
 pub mod ready;
 pub mod signals;
 pub mod single;
@@ -19,13 +23,13 @@ use std::time::{Duration, Instant};
 
 use self::admission::Admission;
 use self::guests::Guests;
-use self::signals::Signals;
+pub use self::one::{alone, meet};
 use self::stopping::{Phase, Stopping};
 use self::thread::Threads;
 use crate::exit::Status;
 use crate::net::connection::Connection;
 use crate::net::listen::Listener;
-use crate::session::{self, Attention, Call, Deadline, Report, Terms, Watch};
+use crate::session::{Deadline, Report, Terms};
 use crate::sys::{self, PollFd, PollFlags, Signal};
 use crate::trace::{Event, Log, reason};
 
@@ -93,6 +97,9 @@ pub trait Dispatch {
     /// Says that the server waits for an end: every bell of `bells` must ring for one from now on.
     fn expect_an_end(&mut self) {}
 
+    /// Says that nobody else will come; it may be said again.
+    fn expect_nobody(&mut self) {}
+
     /// What to poll besides the listeners.
     fn bells(&self) -> Vec<BorrowedFd<'_>>;
 
@@ -123,7 +130,7 @@ pub struct Duty {
 }
 
 /// An admitted peer, and what a command is told of it: how many conversations its address has.
-type Admitted = (Connection, usize);
+pub type Admitted = (Connection, usize);
 
 /// A server: it accepts, admits, hands over, and stops.
 pub struct Server<'s> {
@@ -191,6 +198,9 @@ impl<'s> Server<'s> {
         loop {
             self.collect(dispatch);
             self.see_to_stopping(dispatch);
+            if self.front.listeners.is_empty() && self.held.is_none() {
+                dispatch.expect_nobody();
+            }
             if self.front.listeners.is_empty() && self.held.is_none() && dispatch.under_way() == 0 {
                 return Ok(if self.output_gone { Status::Signal(Signal::PIPE.as_raw()) } else { Status::Order });
             }
@@ -321,48 +331,6 @@ fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Resul
             Ok(None)
         }
     }
-}
-
-/// Waits for the one peer that is to be served. None after a signal; fails with `TimedOut` at `until`.
-pub fn meet(
-    listeners: &[Listener],
-    mut admission: Admission,
-    until: Option<Instant>,
-    signals: &Signals,
-    log: &Log,
-) -> io::Result<Option<(Connection, usize)>> {
-    loop {
-        let all = listeners.iter().map(AsFd::as_fd).chain([signals.stop()]);
-        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        sys::poll(&mut fds, until)?;
-        match fds.iter().position(|fd| !fd.revents().is_empty()) {
-            Some(at) if at == listeners.len() => return Ok(None),
-            Some(at) => match admit(&listeners[at], &mut admission, log) {
-                Ok(None) => {}
-                // Somebody else may give back what is lacking.
-                Err(_) => std::thread::sleep(PAUSE),
-                admitted => return admitted,
-            },
-            None if until.is_some_and(|until| Instant::now() >= until) => return Err(io::ErrorKind::TimedOut.into()),
-            None => {}
-        }
-    }
-}
-
-/// Holds the only conversation of a process: the first signal to stop ends it.
-pub fn alone(peer: Connection, terms: &Terms, number: usize, deadline: Option<Deadline>, signals: &Signals) -> Report {
-    let mut answer = |watch: &mut Watch<'_>| {
-        if signals.take_question() {
-            terms.register.tell(&terms.log);
-        }
-        if !signals.stopped() {
-            return Call::GoOn;
-        }
-        watch.bells.clear();
-        Call::End
-    };
-    let watch = Watch { bells: vec![signals.stop(), signals.bell()], until: None };
-    session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
 }
 
 /// Hears what anybody sends, in a thread for each listener, until one of them ends or a signal comes.

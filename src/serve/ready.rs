@@ -32,7 +32,19 @@ impl Readiness {
         Ok(Self { descriptor: descriptor.map(adopt).transpose()?, file })
     }
 
-    /// Tells the bound addresses, a line each, and closes the descriptor; writes the port file.
+    /// Writes the port file.
+    pub fn publish(&self, listeners: &[Listener]) -> Result<()> {
+        let port = listeners.iter().find_map(|listener| match &listener.local {
+            Address::Inet(inet) => Some(inet.port()),
+            Address::Unix(_) => None,
+        });
+        if let (Some(file), Some(port)) = (&self.file, port) {
+            replace(file, port).map_err(|e| cannot(&file.display().to_string(), &e))?;
+        }
+        Ok(())
+    }
+
+    /// Tells the bound addresses, a line each, and closes the descriptor.
     pub fn announce(self, listeners: &[Listener]) -> Result<()> {
         if let Some((fd, own)) = self.descriptor {
             let lines: Vec<String> = listeners.iter().map(|listener| format!("{}\n", listener.local)).collect();
@@ -40,13 +52,6 @@ impl Readiness {
             if fd == 1 {
                 sys::vacate(sys::stdout()).map_err(|e| cannot("--ready-fd 1", &e))?;
             }
-        }
-        let port = listeners.iter().find_map(|listener| match &listener.local {
-            Address::Inet(inet) => Some(inet.port()),
-            Address::Unix(_) => None,
-        });
-        if let (Some(file), Some(port)) = (&self.file, port) {
-            replace(file, port).map_err(|e| cannot(&file.display().to_string(), &e))?;
         }
         Ok(())
     }

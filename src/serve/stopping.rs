@@ -4,12 +4,16 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::notice::Notice;
 use super::signals::Signals;
 use crate::handler::command::Roster;
 use crate::sys::Signal;
 
 /// What a process that should have ended at TERM is given before KILL.
 const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// Between two tellings of the same: signals of one kind that meet are one, so a second may be taken for the first.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +34,21 @@ pub struct Stopping<'s> {
     grace: Duration,
     phase: Phase,
     until: Option<Instant>,
+    /// When KILL comes to what is still there.
+    last: Option<Instant>,
+    notice: Notice,
 }
 
 impl<'s> Stopping<'s> {
     /// Nobody has asked yet. The processes of `roster` are told when somebody does, `grace` before they must be gone.
     pub fn new(signals: &'s Signals, roster: Roster, grace: Duration) -> Self {
-        Self { signals, roster, grace, phase: Phase::Serving, until: None }
+        Self { signals, roster, grace, phase: Phase::Serving, until: None, last: None, notice: Notice::default() }
+    }
+
+    /// The same, and whoever is to be told of a stop.
+    #[must_use]
+    pub fn telling(self, notice: Notice) -> Self {
+        Self { notice, ..self }
     }
 
     /// How far it has come.
@@ -83,9 +96,14 @@ impl<'s> Stopping<'s> {
         match self.phase {
             Phase::Graceful if due || self.signals.killed() => {
                 self.phase = Phase::AtOnce;
-                self.until = Some(Instant::now() + LAST_GRACE);
+                self.last = Some(Instant::now() + LAST_GRACE);
+                self.until = Some(Instant::now() + AGAIN);
                 self.roster.end();
                 self.signals.ring_kill();
+            }
+            Phase::AtOnce if due && self.last.is_some_and(|last| Instant::now() < last) => {
+                self.until = Some(Instant::now() + AGAIN);
+                self.roster.end();
             }
             Phase::AtOnce if due => {
                 self.until = None;
@@ -98,6 +116,7 @@ impl<'s> Stopping<'s> {
 
     fn begin(&mut self) {
         self.phase = Phase::Graceful;
+        self.notice.stopping();
         self.until = Instant::now().checked_add(self.grace);
         self.signals.escalate();
         self.roster.dismiss();

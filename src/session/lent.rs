@@ -7,9 +7,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::absence::Absence;
+use super::ending::{command_ended, failure, status_of_command, words};
 use super::errand::{Errand, Verdict};
 use super::register::Entered;
-use super::{Report, Terms, command_ended, status_of_command};
+use super::{Report, Terms};
 use crate::exit::{Failure, Status};
 use crate::handler::{self, Wiring};
 use crate::net::connection::Connection;
@@ -19,7 +21,7 @@ use crate::relay::outcome::{Bound, Ending};
 use crate::relay::teardown::{Patience, Teardown};
 use crate::relay::witness::Witness;
 use crate::sys::process::Ended;
-use crate::sys::{self, Pid};
+use crate::sys::{self, Pid, PollFlags};
 use crate::trace::{Event, Leg, Level, Log};
 
 /// Such a conversation.
@@ -30,6 +32,7 @@ pub struct Lent {
     started: Instant,
     asked: Duration,
     state: State,
+    client: Client,
     witness: Option<Witness>,
     /// When to sample the socket again.
     sample_at: Instant,
@@ -46,6 +49,18 @@ pub struct Lent {
 
 /// Between two samples of a socket that a command holds (`--trace`).
 const SAMPLE: Duration = Duration::from_millis(20);
+
+/// What is known of the client while the command holds the socket. Nothing is read and no error is taken: poll(2)
+/// tells of a loss, and ioctl(2) how much the command has left unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    /// It is there, as far as is known, and its loss matters.
+    Watched,
+    /// It is gone; the command has been told or will be.
+    Gone(Absence),
+    /// Nobody looks.
+    Unwatched,
+}
 
 #[derive(Debug)]
 enum State {
@@ -68,7 +83,7 @@ impl Lent {
             &OnceCell::new(),
             &terms.circumstances(number, deadline, &[], &log),
         ) {
-            Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms.command_grace)),
+            Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms)),
             Ok(Wiring::Flows { .. }) => {
                 let e = Failure::error(Status::Failure, "cannot lend the socket: the handler does not take it");
                 return Err(Box::new((peer, e)));
@@ -78,6 +93,7 @@ impl Lent {
         super::say_opened(&peer, &log);
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
         let started = Instant::now();
+        let client = if terms.hangup_grace.is_some() { Client::Watched } else { Client::Unwatched };
         let witness = super::witness(&log, &peer, Leg::Peer).map(Witness::sampling);
         let ended = Err(Failure::error(Status::Failure, "the command has not ended"));
         let (first, broken, verdict) = (None, None, Verdict::InOrder);
@@ -88,6 +104,7 @@ impl Lent {
             started,
             asked,
             state,
+            client,
             witness,
             sample_at: started,
             entered,
@@ -114,10 +131,36 @@ impl Lent {
         }
     }
 
+    /// The client's socket while its loss matters: to be watched for errors and hang-ups only.
+    pub fn watched(&self) -> Option<BorrowedFd<'_>> {
+        let runs = matches!(self.state, State::Running(_));
+        (runs && self.client == Client::Watched).then(|| self.peer.as_fd())
+    }
+
+    /// Something is wrong with what is watched: looks what it is. From now on it is watched no more.
+    pub fn note_loss(&mut self) {
+        let events = sys::ready(self.peer.as_fd(), PollFlags::empty());
+        // An error alone may be no more than a message for the command.
+        self.client = if events.contains(PollFlags::HUP) {
+            Client::Gone(Absence::new(events.contains(PollFlags::ERR), self.unread(), Instant::now()))
+        } else {
+            Client::Unwatched
+        };
+        self.step(false);
+    }
+
+    fn unread(&self) -> u64 {
+        sys::waiting(self.peer.as_fd()).unwrap_or(0)
+    }
+
     /// When to step at the latest.
     pub fn until(&self) -> Option<Instant> {
         let own = match &self.state {
-            State::Running(errand) => errand.until(),
+            State::Running(errand) => {
+                let look =
+                    if let Client::Gone(absence) = &self.client { Some(absence.until(Instant::now())) } else { None };
+                [errand.until(), look].into_iter().flatten().min()
+            }
             State::Finishing(teardown) => Some(teardown.until()),
         };
         let sample = self.witness.as_ref().map(|_| self.sample_at);
@@ -130,15 +173,19 @@ impl Lent {
             witness.sample(self.peer.as_fd());
             self.sample_at = Instant::now() + SAMPLE;
         }
+        let unread = if let Client::Gone(_) = self.client { self.unread() } else { 0 };
         match &mut self.state {
             State::Running(errand) if ready => {
-                (self.ended, self.verdict) = (errand.reap(), errand.verdict);
+                self.verdict = errand.verdict;
                 if self.log.wants(Level::Conversations) {
                     // Before our own end: from now on it is ours alone.
                     self.first = self.witness.as_ref().and_then(Witness::first).or_else(|| who_ended(&self.peer));
                 }
                 let patience = if self.verdict == Verdict::InOrder { Patience::Full } else { Patience::Brief };
-                self.state = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
+                let finishing = State::Finishing(Teardown::begin(self.peer.as_fd(), patience));
+                if let State::Running(errand) = std::mem::replace(&mut self.state, finishing) {
+                    self.ended = errand.end();
+                }
                 if let Some(witness) = &mut self.witness {
                     witness.take_over();
                     witness.our_fin(self.peer.as_fd());
@@ -146,7 +193,13 @@ impl Lent {
                 self.step(true)
             }
             State::Running(errand) => {
-                errand.tick();
+                if let Client::Gone(absence) = &mut self.client
+                    && absence.is_over(unread, Instant::now())
+                {
+                    self.client = Client::Unwatched;
+                    errand.hang_up(Instant::now());
+                }
+                super::say_urged(errand.tick(), &self.log);
                 None
             }
             State::Finishing(_) => self.finish().then(|| self.report()),
@@ -186,17 +239,22 @@ impl Lent {
         let (ending, how, status) = match (self.verdict, &self.ended) {
             (Verdict::TimedOut, _) => {
                 let ending = Ending::TimedOut(Bound::Deadline(self.asked));
-                if let Some(sentence) = super::failure(&ending, &self.peer.name()) {
+                if let Some(sentence) = failure(&ending, &self.peer.name()) {
                     self.log.say(&Event::Failure(&sentence));
                 }
-                let how = super::words(&ending);
+                let how = words(&ending);
                 (ending, how, Status::TimedOut)
             }
             (Verdict::InOrder, Ok(ended)) => {
                 let ending = self.broken.take().map_or(Ending::Order, |error| Ending::of_peer(error, true));
                 (ending, command_ended(*ended), status_of_command(*ended))
             }
-            (Verdict::InOrder, Err(e)) => {
+            (Verdict::HungUp, Ok(ended)) => {
+                let how = format!("the peer was gone, {}", command_ended(*ended));
+                let ending = self.broken.take().map_or(Ending::Order, |error| Ending::of_peer(error, true));
+                (ending, how, status_of_command(*ended))
+            }
+            (Verdict::InOrder | Verdict::HungUp, Err(e)) => {
                 self.log.say(&Event::Failure(&e.to_string()));
                 (Ending::Called, "its command could not be run".to_owned(), Failure::status(e))
             }

@@ -34,6 +34,27 @@ pub fn keep_alive(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(sockopt::set_socket_keepalive(socket, true)?)
 }
 
+/// Takes the peer of a datagram socket away from it (connect(2) with `AF_UNSPEC`): it hears everybody again.
+pub fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let nobody = libc::sockaddr { sa_family: 0, sa_data: [0; 14] };
+    let len = libc::socklen_t::try_from(size_of::<libc::sockaddr>()).unwrap_or(0);
+    // SAFETY: the address is `len` bytes, which the call only reads.
+    match unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, len) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// The index of a network interface (if_nametoindex(3)).
+pub fn interface_index(name: &str) -> io::Result<u32> {
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: the name is a string that outlives the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
+}
+
 /// Makes the last close of a socket an abort: RST instead of FIN (socket(7), `SO_LINGER` of 0).
 pub fn abort_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)

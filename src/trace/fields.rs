@@ -23,6 +23,7 @@ pub(super) fn line(time: SystemTime, event: &Event<'_>, about: Option<&About>) -
     let (transport, local, peer) = match event {
         Event::Listening { local, transport } => (Some(*transport), Some(*local), None),
         Event::Refused { peer, transport, .. } => (Some(*transport), None, Some(*peer)),
+        Event::Behind { who } | Event::Lost { who, .. } => (None, None, Some(*who)),
         _ => (None, None, None),
     };
     let mut all: Vec<Field> = vec![
@@ -65,6 +66,10 @@ fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
         }
         Event::End { side } => ("end", vec![("side", self::side(side).into())]),
         Event::Started { pid } => ("started", vec![("pid", (*pid).into())]),
+        Event::Behind { .. } => ("behind", vec![]),
+        Event::Lost { bytes, .. } => ("lost", vec![("bytes", (*bytes).into())]),
+        Event::Urged { signal } => ("urged", vec![("signal", (*signal).into())]),
+        Event::CommandEnded { how, .. } => ("command-ended", vec![("reason", (*how).into())]),
         Event::Option(what) => ("option", vec![("message", (*what).into())]),
         Event::UnderWay { since, sent, received, state } => {
             let own = vec![

@@ -18,10 +18,13 @@
 //!   * `half_close`: how a conversation ends
 //!   * `handlers`: what a conversation is for
 //!   * `concurrency`: how many there are, and who is let in
+//!   * `sharing`: one standard input and output for many
 //!   * `signals`: how they are stopped from outside
 //!   * `messages`: what is said, and with which status
 //!   * `datagram`: UDP: peers without an end, boundaries, everybody
 //!   * `forward`: `--to`, every transport to every transport
+//!   * `activation`: started by systemd and its like: sockets, readiness, one connection, another user
+//!   * `supervision`: commands whose clients are gone
 //!   * `passage`: by which way bytes go, between every pair of ends
 //!   * `unix`: paths, credentials and datagrams of unix sockets
 //!   * `trace`: what is shown of conversations: events, `--trace`, `--confirm`, SIGUSR1
@@ -46,6 +49,7 @@ mod process;
 mod terminal;
 mod tool;
 
+mod activation;
 mod checking;
 mod concurrency;
 mod datagram;
@@ -57,6 +61,8 @@ mod handlers;
 mod house;
 mod messages;
 mod passage;
+mod sharing;
 mod signals;
+mod supervision;
 mod trace;
 mod unix;

@@ -173,6 +173,7 @@ const SEQPACKET: &[&str] = &["--type", "seqpacket"];
 /// * `one_shot`: both roles, one conversation: for what only stdio can do;
 /// * `served`: `listen` in its three modes: for handlers, and servers that meet many peers;
 /// * `many`: `listen` in the two of them that hold several at once;
+/// * `threads`: `listen --thread` alone: for what peers share;
 /// * `every`: one-shot and served.
 ///
 /// Each over TCP alone, where it is about addresses, RST or acknowledgements, or over more:
@@ -215,6 +216,10 @@ macro_rules! matrix {
     (@transport many $body:ident $name:ident $transport:ident) => { mod $name {
         matrix!(@cell $body listen_thread Listen $transport Thread);
         matrix!(@cell $body listen_fork Listen $transport Fork);
+        use crate::matrix::matrix;
+    } };
+    (@transport threads $body:ident $name:ident $transport:ident) => { mod $name {
+        matrix!(@cell $body listen_thread Listen $transport Thread);
         use crate::matrix::matrix;
     } };
     (@transport every $body:ident $name:ident $transport:ident) => { mod $name {

@@ -37,7 +37,7 @@ fn bystander(tool: &Tool) -> Stranger {
 
 /// The processes whose numbers `peer` hears, in one line.
 #[track_caller]
-fn processes(peer: &PeerStream) -> Vec<Stranger> {
+pub(crate) fn processes(peer: &PeerStream) -> Vec<Stranger> {
     let mut line = String::new();
     while !line.ends_with('\n') {
         line.push(char::from(peer.first_byte().expect("a line of process numbers")));

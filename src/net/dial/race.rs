@@ -70,7 +70,7 @@ pub enum Standing {
     /// Somebody may answer still.
     Running,
     /// Somebody has, after so long.
-    Won(Connection, Duration),
+    Won(Box<Connection>, Duration),
     /// Nobody will.
     Lost(Undialed),
 }
@@ -219,7 +219,7 @@ impl<'a> Race<'a> {
                     Ok(mut connection) => {
                         self.running.clear();
                         connection.handshake = Some(took);
-                        return Some(Standing::Won(connection, took));
+                        return Some(Standing::Won(Box::new(connection), took));
                     }
                     Err(error) => {
                         self.fail(number, address, error, now);

@@ -80,6 +80,7 @@ fn an_option_that_cannot_act_is_refused() {
         "connect -z --echo h 9",
         "connect -z --send x h 9",
         "connect -z --crlf h 9",
+        "connect -z --no-splice h 9",
         "connect -z -q 1 h 9",
         "connect -z --recv-only h 9",
         "connect -z --on-fin close h 9",

@@ -193,6 +193,45 @@ fn no_splice_is_for_streams_that_we_move() {
     }
 }
 
+/// Sharing standard input is for streams, threads and nothing else.
+#[test]
+fn what_cannot_be_shared() {
+    for line in [
+        "listen 0 --fan-out",
+        "listen 0 --hub",
+        "listen 0 --hub -k",
+        "listen 0 --fork --hub",
+        "listen 0 --fork --fan-out",
+        "listen 0 --thread --hub --fan-out",
+        "listen 0 --thread --hub --echo",
+        "listen 0 --thread --fan-out -- true",
+        "listen 0 --thread --fan-out --to 127.0.0.1:9",
+        "listen 0 --thread --fan-out --recv-only",
+        "listen 0 --thread --fan-out --no-splice",
+        "listen 0 --thread --fan-out --hub-queue 1M",
+        "listen 0 --thread --echo --hub-queue 1M",
+        "listen 0 --thread --hub --hub-queue 0",
+        "listen 0 --thread --hub --hub-queue much",
+        "listen 0 --thread --hub --send-only",
+        "listen 0 --thread --hub --on-eof close",
+        "listen 0 --thread --hub -N",
+        "listen 0 --thread --hub -q 1",
+        "listen 0 --thread --hub --recv-only -C",
+        "listen 0 --thread --echo --lines",
+        "listen 0 --lines",
+        "connect 127.0.0.1 9 --hub",
+        "connect 127.0.0.1 9 --fan-out",
+        "udp listen 0 --thread --hub",
+        "udp listen 0 --thread --fan-out",
+        "unix listen @x --type seqpacket --thread --hub",
+        "unix listen @x --type dgram --thread --fan-out",
+        "unix listen @x --thread --fan-out --on-eof reset",
+        "unix listen @x --thread --hub --size 10",
+    ] {
+        refused(line.split(' '));
+    }
+}
+
 /// An address of the other family is no address: of the line, or of the name, as one likes.
 #[test]
 fn families_that_do_not_fit() {

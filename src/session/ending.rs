@@ -1,4 +1,4 @@
-//! What the end of a conversation is called: its exit status, its sentence. It ends none.
+//! How a conversation and its command ended, in words and as an exit status. It ends nothing, and says nothing itself.
 
 use crate::exit::Status;
 use crate::net::connection::Name;
@@ -8,7 +8,7 @@ use crate::sys::Signal;
 use crate::sys::process::Ended;
 use crate::trace::{reason, span};
 
-/// The exit status of a conversation that ended so, alone.
+/// The exit status of a conversation that ended so.
 pub(super) fn status_of(ending: &Ending) -> Status {
     match ending {
         Ending::Order | Ending::Abort | Ending::OutputGone { clean: true } => Status::Order,
@@ -21,7 +21,7 @@ pub(super) fn status_of(ending: &Ending) -> Status {
     }
 }
 
-/// That of a command.
+/// The exit status of a command that ended so, as a shell has it.
 pub(super) fn status_of_command(ended: Ended) -> Status {
     match ended {
         Ended::Exited(status) => Status::Command(u8::try_from(status).unwrap_or(u8::MAX)),
