@@ -219,7 +219,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --fan-out --hub --hub-queue --lines --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -378,6 +378,10 @@ _fincat() {
                     return 0
                     ;;
                 --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hub-queue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -557,7 +561,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__udp__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --broadcast --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --broadcast --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -847,7 +851,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__unix__subcmd__listen)
-            opts="-w -k -m -c -C -N -q -v -h --type --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-w -k -m -c -C -N -q -v -h --type --activated --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --fan-out --hub --hub-queue --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -978,6 +982,10 @@ _fincat() {
                     return 0
                     ;;
                 --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hub-queue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -70,6 +70,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deadline -d 'Ev
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s 4 -d 'IPv4 only'
@@ -96,6 +97,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l quiet -d 'Say n
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l progress -d 'Show how far it is, on a terminal'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub -d 'What one peer sends, all others get (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l lines -d 'Keep lines whole where input and output are shared'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s s -l source -d 'Come from this address' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s p -l source-port -d 'Come from this port' -r
@@ -318,6 +322,7 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
@@ -340,6 +345,8 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l progress -d 'Show how far it is, on a terminal'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub -d 'What one peer sends, all others get (--thread)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l per-datagram -d 'A fresh handler for each datagram, its output the reply'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'

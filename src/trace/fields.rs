@@ -160,6 +160,11 @@ mod tests {
         );
         said(&Event::End { side: "the peer" }, "the peer finished", r#""event":"end",ID,"side":"peer"}"#);
         said(&Event::Started { pid: 4 }, "command runs as process 4", r#""event":"started",ID,"pid":4}"#);
+        let text = "the peer is gone and the command runs on: HUP";
+        said(&Event::Urged { signal: "HUP" }, text, r#""event":"urged",ID,"signal":"HUP"}"#);
+        let (how, well) = ("command ended with status 1", false);
+        let json = r#""event":"command-ended",ID,"reason":"command ended with status 1"}"#;
+        said(&Event::CommandEnded { how, well }, how, json);
         let (first, how) = (Some("the peer"), "ended in order");
         let (sent, received) = (Some(3), Some(4));
         said(
@@ -236,6 +241,13 @@ mod tests {
         let listening = Event::Listening { local: "a:1", transport: "udp" };
         assert_eq!(listening.to_string(), "listening on a:1");
         assert_eq!(alone(&listening), fields("listening", r#""transport":"udp","local":"a:1","peer":null"#, ""));
+        let who = r#""transport":null,"local":null,"peer":"b:2""#;
+        let behind = Event::Behind { who: "b:2" };
+        assert_eq!(behind.to_string(), "b:2 does not read: it loses what others send (see --hub-queue)");
+        assert_eq!(alone(&behind), fields("behind", who, ""));
+        let lost = Event::Lost { who: "b:2", bytes: 9 };
+        assert_eq!(lost.to_string(), "b:2 has lost 9 bytes of what others sent");
+        assert_eq!(alone(&lost), fields("lost", who, r#","bytes":9"#));
         let refused = Event::Refused { peer: "b:2", transport: "tcp", why: "denied by --deny" };
         assert_eq!(refused.to_string(), "refused b:2: denied by --deny");
         let who = r#""transport":"tcp","local":null,"peer":"b:2""#;

@@ -57,7 +57,8 @@ impl Journal {
     }
 }
 
-/// Runs in which every event happens but those that a shortage makes.
+/// Runs in which every event happens but those that a shortage makes, a peer that does not read, or a command that runs
+/// on without its peer.
 #[track_caller]
 fn broad_runs(journal: &Journal) {
     let nobody = Refusing::port();
@@ -115,13 +116,15 @@ fn serve(journal: &Journal, mode: &str) {
     let mut tool = Tool::listen(journal.all(&["127.0.0.1", "0"]));
     drop(PeerStream::tcp(tool.addr()));
     tool.wait().expect(0);
-    let line = ["127.0.0.1", "0", mode, "--count", "1", "--sh", "cat"];
-    let mut tool = Tool::listen(journal.all(&line));
-    let peer = PeerStream::tcp(tool.addr());
-    peer.write("y");
-    peer.shutdown();
-    assert_eq!(peer.read_to_end(), b"y");
-    tool.wait().expect(0);
+    for pipes in [&[][..], &["--pipes"]] {
+        let line = [&["127.0.0.1", "0", mode, "--count", "1", "--sh", "cat"], pipes].concat();
+        let mut tool = Tool::listen(journal.all(&line));
+        let peer = PeerStream::tcp(tool.addr());
+        peer.write("y");
+        peer.shutdown();
+        assert_eq!(peer.read_to_end(), b"y");
+        tool.wait().expect(0);
+    }
 }
 
 fn confirmed(journal: &Journal) {
@@ -166,7 +169,11 @@ print(sorted(set(table) - seen))
     let table = serde_json::to_string(&table).expect("JSON");
     let Some(mut python) = Python::run(CHECK, &[&table, &journal.name]) else { return };
     let exit = python.wait().expect(0);
-    assert_eq!(String::from_utf8_lossy(&exit.stdout), "['paused']\n", "events that never came: {exit}");
+    assert_eq!(
+        String::from_utf8_lossy(&exit.stdout),
+        "['behind', 'lost', 'paused', 'urged']\n",
+        "events that never came: {exit}"
+    );
 }
 
 /// Every line is one write: whole, whoever else speaks.
