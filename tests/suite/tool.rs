@@ -24,8 +24,8 @@ pub(crate) fn suite_copies() -> bool {
     env::var_os("FINCAT_SUITE_COPIES").is_some_and(|value| value == "1")
 }
 
-/// `SUBCOMMAND... ARGS...`, with `--no-splice` between them if the suite copies and this line takes it: streams,
-/// and no command that holds the socket itself.
+/// `SUBCOMMAND... ARGS...`, with `--no-splice` between them if the suite copies and this line takes it: streams that
+/// are not shared, and no command that holds the socket itself.
 fn line<'a>(subcommand: &[&'a str], args: &[&'a str]) -> Vec<&'a str> {
     let (options, command) = args.split_at(args.iter().position(|&arg| arg == "--").unwrap_or(args.len()));
     let has = |words: &[&str]| options.iter().any(|option| words.contains(option));
@@ -33,7 +33,8 @@ fn line<'a>(subcommand: &[&'a str], args: &[&'a str]) -> Vec<&'a str> {
         |word: &&str| ["udp:", "unix-dgram:", "unix-seqpacket:"].iter().any(|it| word.starts_with(it));
     let packets = subcommand.contains(&"udp") || has(&["dgram", "seqpacket"]) || options.iter().any(keeps_boundaries);
     let lent = (!command.is_empty() || has(&["--sh", "-c"])) && !has(&["--pipes"]);
-    let takes = suite_copies() && !packets && !lent && !has(&["--no-splice"]);
+    let moves_nothing_so = has(&["--fan-out", "--hub", "--check", "-z"]);
+    let takes = suite_copies() && !packets && !lent && !moves_nothing_so && !has(&["--no-splice"]);
     [subcommand, if takes { &["--no-splice"] } else { &[] }, args].concat()
 }
 
