@@ -61,7 +61,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__connect)
-            opts="-4 -6 -n -s -p -w -z -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --retry --retry-delay --retry-for --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --nodelay --keepalive --user-timeout --mss --congestion --fast-open --check --json --stable --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --help"
+            opts="-4 -6 -n -s -p -w -z -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --retry --retry-delay --retry-for --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --nodelay --keepalive --user-timeout --mss --congestion --fast-open --check --stable --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -199,6 +199,18 @@ _fincat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -207,7 +219,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --fan-out --hub --hub-queue --lines --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --fan-out --hub --hub-queue --lines --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -357,6 +369,18 @@ _fincat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --hub-queue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -387,7 +411,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__udp__subcmd__connect)
-            opts="-4 -6 -n -s -p -w -z -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --retry --retry-delay --retry-for --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --broadcast --check --json --payload --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --lines --size --datagrams --eof-datagram --help"
+            opts="-4 -6 -n -s -p -w -z -c -C -N -q -v -h --numeric --source --source-port --connect-timeout --retry --retry-delay --retry-for --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --broadcast --check --payload --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --lines --size --datagrams --eof-datagram --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -509,6 +533,18 @@ _fincat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -525,7 +561,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__udp__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --broadcast --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --broadcast --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -659,6 +695,18 @@ _fincat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -693,7 +741,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__unix__subcmd__connect)
-            opts="-w -z -c -C -N -q -v -h --type --connect-timeout --retry --retry-delay --retry-for --check --json --stable --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --lines --size --datagrams --eof-datagram --help"
+            opts="-w -z -c -C -N -q -v -h --type --connect-timeout --retry --retry-delay --retry-for --check --stable --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --lines --size --datagrams --eof-datagram --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -775,6 +823,18 @@ _fincat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -791,7 +851,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__unix__subcmd__listen)
-            opts="-w -k -m -c -C -N -q -v -h --type --activated --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --verbose --quiet --fan-out --hub --hub-queue --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-w -k -m -c -C -N -q -v -h --type --activated --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --fan-out --hub --hub-queue --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -910,6 +970,18 @@ _fincat() {
                     return 0
                     ;;
                 --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hexdump)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -67,6 +67,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s q -l quit-after
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
@@ -88,8 +91,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -s C -l crlf -d 'S
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub -d 'What one peer sends, all others get (--thread)'
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l lines -d 'Keep lines whole where input and output are shared'
@@ -127,13 +134,15 @@ complete -c fincat -n "__fish_fincat_using_subcommand connect" -s q -l quit-afte
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s 4 -d 'IPv4 only'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s 6 -d 'IPv6 only'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s n -l numeric -d 'Resolve no names'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l nodelay -d 'Send small pieces at once (TCP_NODELAY)'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l fast-open -d 'Let data travel in the SYN'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
-complete -c fincat -n "__fish_fincat_using_subcommand connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l discard -d 'Drop what the peer sends (RFC 863)'
@@ -142,8 +151,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand connect" -s C -l crlf -d '
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand connect" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and not __fish_seen_subcommand_from listen connect" -s h -l help -d 'Print help'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and not __fish_seen_subcommand_from listen connect" -f -a "listen" -d 'Wait for datagrams: each new sender is a conversation'
@@ -181,6 +194,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
@@ -202,8 +218,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l per-datagram -d 'A fresh handler for each datagram, its output the reply'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
@@ -237,6 +257,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s 4 -d 'IPv4 only'
@@ -244,7 +267,6 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s n -l numeric -d 'Resolve no names'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l broadcast -d 'Allow sending to a broadcast address'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
-complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
@@ -253,8 +275,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -293,6 +319,9 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
@@ -310,8 +339,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l fan-out -d 'Every peer gets standard input, the slowest sets the pace (--thread)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub -d 'What one peer sends, all others get (--thread)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l per-datagram -d 'A fresh handler for each datagram, its output the reply'
@@ -341,10 +374,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l half-close-timeout -d 'After either end, TIME without a byte the other way is a failure' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l idle-timeout -d 'TIME without a byte either way is a failure; for datagrams, an end in order' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l deadline -d 'Everything must be over after TIME; in a server, each conversation' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s z -l check -d 'Only tell who answers: no conversation, several places'
-complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l json -d 'Tell it in JSON, an object a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l pipes -d 'Give the command pipes instead of the socket'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l echo -d 'Send back what the peer sends (RFC 862)'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l discard -d 'Drop what the peer sends (RFC 863)'
@@ -353,8 +388,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s N -l half-close -d '--on-eof half-close, the default'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l send-only -d 'Drop what the peer sends; end when all that we sent is acknowledged'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l recv-only -d 'Never read standard input'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l confirm -d 'Fail unless the peer has acknowledged every byte and the end was in order'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Tell of each conversation; -vv: of every end and option'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l quiet -d 'Say nothing, not even of failures'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l json -d 'The same as JSON, an object a line; with --check, the answers'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l trace -d 'Draw the life of each conversation, as the kernel shows it'
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l progress -d 'Show how far it is, on a terminal'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l lines -d 'A line is a datagram, and a datagram a line'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -l eof-datagram -d 'An empty datagram is the end; one is sent at our own'
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'

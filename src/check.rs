@@ -23,7 +23,7 @@ use crate::net::options::Dialing;
 use crate::net::places::Places;
 use crate::net::resolve::Resolving;
 use crate::net::transport::Transport;
-use crate::trace::{Level, Log};
+use crate::trace::{Log, Saying};
 
 /// Whom to go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Checks {
     /// How answers are shown,
     pub style: Style,
     /// and how much is said besides.
-    pub level: Level,
+    pub saying: Saying,
 }
 
 /// How a port answers.

@@ -1,6 +1,7 @@
 //! What was asked, made unambiguous: the command line becomes the value types of the rooms, and every combination
 //! without sense is refused, one sentence each. It opens nothing.
 
+mod asked;
 mod nonsense;
 mod typed;
 
@@ -13,10 +14,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use self::nonsense::Asked;
+use self::asked::Asked;
 use self::typed::{Going, Waiting};
 use crate::check::{Checks, Peers};
-use crate::cli::groups::{EndArgs, FamilyArgs, LetterArgs, ManyArgs, ShareArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, LetterArgs, SayArgs, WhatArgs};
 use crate::cli::roles::TalkArgs;
 use crate::cli::{self, Udp, Unix};
 use crate::exit::{Failure, Status};
@@ -29,13 +30,13 @@ use crate::handler::{Letters, Task};
 use crate::net::dial::retry::Retry;
 use crate::net::endpoint::{Endpoint, Site};
 use crate::net::options::{Dialing, Listening};
-use crate::net::resolve::{Family, Resolving};
+use crate::net::resolve::Resolving;
 use crate::net::transport::Transport;
 use crate::relay::closing::Closing;
 use crate::relay::hub::Sharing;
 use crate::serve::admission::Rules;
 use crate::serve::{Keep, Mode};
-use crate::trace::Level;
+use crate::trace::{Level, Saying};
 
 /// Conversations at once, where nobody says.
 const MOST: usize = 512;
@@ -79,8 +80,23 @@ pub struct Conversation {
     pub deadline: Option<Duration>,
     /// Bytes are copied, whatever the kernel could do with them.
     pub copies: bool,
-    /// How much is said.
-    pub level: Level,
+    /// What is said of it.
+    pub saying: Saying,
+    /// How far it is, is shown.
+    pub progress: bool,
+    /// The file that is told every byte.
+    pub hexdump: Option<PathBuf>,
+}
+
+impl Plan {
+    /// What is said of it.
+    pub fn saying(&self) -> &Saying {
+        match self {
+            Plan::Check(checks) => &checks.saying,
+            Plan::Listen(plan) => &plan.conversation.saying,
+            Plan::Connect(plan) => &plan.conversation.saying,
+        }
+    }
 }
 
 /// A plan to wait for peers.
@@ -162,7 +178,7 @@ fn usage(sentence: impl Into<String>) -> anyhow::Error {
 fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     let asked = Asked::of_waiting(&waiting);
     nonsense::refuse(&asked)?;
-    let idle_timeout = waiting.talk.ends.idle_timeout;
+    let (idle_timeout, logged) = (waiting.talk.ends.idle_timeout, waiting.talk.says.log_fd);
     let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
     let transport = waiting.site.transport();
     // To a forwarder it is the way on that must not take too long.
@@ -185,9 +201,9 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         let count = conversation.letters.datagrams;
         conversation.letters.in_all = count.map(|count| Arc::new(AtomicU64::new(count)));
     }
-    let carries = |fd: &i32| *fd == 0 || *fd == 1 && conversation.task.uses_stdout();
-    if let Some(fd) = waiting.ready_fd.filter(carries) {
-        return Err(usage(format!("--ready-fd {fd} carries data here: give it another descriptor, such as 3")));
+    free(&conversation, "--ready-fd", waiting.ready_fd)?;
+    if waiting.ready_fd.is_some_and(|fd| fd > 2 && logged == Some(fd)) {
+        return Err(usage("--ready-fd and --log-fd cannot be the same: --ready-fd is closed"));
     }
     options.postal.only = keep == Keep::One;
     let max_per_ip = many.max_per_ip.map(|n| n as usize);
@@ -220,12 +236,29 @@ fn plan_going(going: Going) -> Result<Plan> {
     let at = match peers {
         Peers::One(at) if !check.asked.check => at,
         peers => {
-            let (style, level) = (check.style(talk.says.quiet), talk.says.level());
+            // Its JSON are the answers: of what failed only -v wants to hear more.
+            let level = if talk.says.verbose == 0 { Level::Failures } else { Level::Everything };
+            let (style, saying) = (talk.says.style(), talk.says.saying());
+            let saying = Saying { level: saying.level.min(level), ..saying };
+            if let Some(fd @ (0 | 1)) = talk.says.log_fd {
+                return Err(usage(format!("--log-fd {fd} carries data here: give it another descriptor, such as 3")));
+            }
             let payload = check.payload.map_or(Ok(Vec::new()), |text| text_of("--payload", &text))?;
             let (within, deadline) = (within.unwrap_or(WITHIN), talk.ends.deadline);
             let stable = check.stable;
-            let checks =
-                Checks { transport, peers, resolving, options, within, retry, stable, payload, deadline, style, level };
+            let checks = Checks {
+                transport,
+                peers,
+                resolving,
+                options,
+                within,
+                retry,
+                stable,
+                payload,
+                deadline,
+                style,
+                saying,
+            };
             return Ok(Plan::Check(Box::new(checks)));
         }
     };
@@ -264,7 +297,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     let TalkArgs { what, ends, says } = asked;
     let server = role.keep != Keep::One;
     let answers = if server || ends.send_only { Output::Dropped } else { role.hearing };
-    let (joined, copies) = (what.joined(&ends, role.transport), what.no_splice);
+    let (joined, copies) = (what.joined(&ends, &says, role.transport), what.no_splice);
     let task = if let Some(to) = what.to {
         Task::Forward(Forward { to, resolving: role.resolving, within: role.within })
     } else if let Some(line) = what.sh {
@@ -295,35 +328,19 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
         in_all: None,
         empty_ends: letters.eof_datagram,
     };
-    Ok(Conversation { task, closing, letters, deadline: ends.deadline, copies, level: says.level() })
+    let (saying, deadline, progress, hexdump) = (says.saying(), ends.deadline, says.progress, says.hexdump);
+    let conversation = Conversation { task, closing, letters, deadline, copies, saying, progress, hexdump };
+    free(&conversation, "--log-fd", says.log_fd)?;
+    Ok(conversation)
 }
 
-impl FamilyArgs {
-    fn resolving(&self) -> Resolving {
-        let family = match (self.v4, self.v6) {
-            (true, _) => Family::V4,
-            (_, true) => Family::V6,
-            _ => Family::Any,
-        };
-        Resolving { family, numeric: self.numeric }
-    }
-}
-
-impl ShareArgs {
-    fn sharing(self) -> Option<Sharing> {
-        let hub = self.hub.then(|| Sharing::Hub { queue: self.hub_queue.unwrap_or(QUEUE) });
-        hub.or(self.fan_out.then_some(Sharing::FanOut))
-    }
-}
-
-impl ManyArgs {
-    fn asked_mode(&self) -> Option<Mode> {
-        match (self.thread, self.fork, self.single) {
-            (true, ..) => Some(Mode::Thread),
-            (_, true, _) => Some(Mode::Fork),
-            (.., true) => Some(Mode::Single),
-            _ => None,
+/// Fails where a descriptor that was named for something else carries data.
+fn free(conversation: &Conversation, option: &str, fd: Option<i32>) -> Result<()> {
+    match fd {
+        Some(fd) if fd == 0 || fd == 1 && conversation.task.uses_stdout() => {
+            Err(usage(format!("{option} {fd} carries data here: give it another descriptor, such as 3")))
         }
+        _ => Ok(()),
     }
 }
 
@@ -347,8 +364,8 @@ impl WhatArgs {
     }
 
     /// Every rule about the end needs fincat to see the bytes, and a boundary is fincat's to keep.
-    fn joined(&self, ends: &EndArgs, transport: Transport) -> Joined {
-        if self.pipes || ends.acts_on_bytes() || transport.keeps_boundaries() {
+    fn joined(&self, ends: &EndArgs, says: &SayArgs, transport: Transport) -> Joined {
+        if self.pipes || ends.acts_on_bytes() || says.hexdump.is_some() || transport.keeps_boundaries() {
             Joined::Pipes { speaks: !ends.recv_only, hears: !ends.send_only }
         } else {
             Joined::Socket
@@ -369,29 +386,8 @@ impl EndArgs {
             half_close_timeout: self.half_close_timeout.filter(|time| !time.is_zero()),
             idle_timeout: self.idle_timeout.or(idle),
             endless,
+            confirm: self.confirm,
             ..Closing::default()
         }
-    }
-
-    /// In `listen`, a standard input that ends at once says nothing, unless its end was spoken of.
-    fn speaking(&self, listens: bool) -> Speaking {
-        let spoken_of = self.on_eof.is_some() || self.half_close || self.send_only;
-        match (self.recv_only, listens && !spoken_of) {
-            (true, _) => Speaking::No,
-            (false, true) => Speaking::UnlessNull,
-            (false, false) => Speaking::Yes,
-        }
-    }
-
-    fn acts_on_our_end(&self) -> bool {
-        self.on_eof.is_some()
-            || self.half_close
-            || self.on_fin.is_some()
-            || self.quit_after.is_some()
-            || self.half_close_timeout.is_some()
-    }
-
-    fn acts_on_bytes(&self) -> bool {
-        self.acts_on_our_end() || self.idle_timeout.is_some() || self.send_only || self.recv_only
     }
 }

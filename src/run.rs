@@ -5,6 +5,7 @@ mod going;
 mod waiting;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::panic::PanicHookInfo;
 use std::time::{Duration, Instant};
@@ -19,8 +20,9 @@ use crate::plan::{self, Conversation, Plan};
 use crate::relay::Deadline;
 use crate::serve::signals::{Hearing, Signals};
 use crate::session::Terms;
+use crate::session::register::Register;
 use crate::sys::{self, Manner};
-use crate::trace::{self, Event, Log, reason};
+use crate::trace::{self, Event, Hexdump, Log, Place, Progress, Saying, reason};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
 const COMMAND_GRACE: Duration = Duration::from_secs(1);
@@ -44,16 +46,39 @@ pub fn run(line: &[OsString]) -> Status {
             return Status::Usage;
         }
     };
-    let (log, done) = match plan::plan(command) {
+    let planned = plan::plan(command).and_then(|plan| Ok((open_log(plan.saying())?, plan)));
+    let (log, done) = match planned {
         Err(e) => (log, Err(e)),
-        Ok(Plan::Listen(plan)) => (Log::new(plan.conversation.level), waiting::listen(*plan)),
-        Ok(Plan::Connect(plan)) => (Log::new(plan.conversation.level), going::connect(*plan)),
-        Ok(Plan::Check(checks)) => (Log::new(checks.level), going::check(&checks)),
+        Ok((log, plan)) => {
+            let done = match plan {
+                Plan::Listen(plan) => waiting::listen(*plan, &log),
+                Plan::Connect(plan) => going::connect(*plan, &log),
+                Plan::Check(checks) => going::check(&checks, &log),
+            };
+            (log, done)
+        }
     };
     done.unwrap_or_else(|e| {
         log.say(&Event::Failure(&e.to_string()));
         Failure::status(&e)
     })
+}
+
+/// Opens what fincat is to say its sentences to, before anything else takes the number of a descriptor that was named.
+fn open_log(saying: &Saying) -> Result<Log> {
+    let to = match &saying.to {
+        None => None,
+        Some(Place::Descriptor(fd)) => {
+            let unfit = |_| Failure::error(Status::Usage, format!("--log-fd {fd} is not open for writing"));
+            Some(sys::adopt(*fd).map_err(unfit)?.into())
+        }
+        Some(Place::File(path)) => {
+            let cannot = |e| format!("cannot write {}: {}", path.display(), reason(&e));
+            let file = File::options().append(true).create(true).open(path);
+            Some(file.map_err(|e| Failure::error(Status::Failure, cannot(e)))?)
+        }
+    };
+    Ok(Log::new(saying, to))
 }
 
 /// Says a bug of ours in one line. In a server it costs one conversation.
@@ -79,12 +104,34 @@ fn print(text: &str, log: &Log) -> Status {
 
 impl Conversation {
     /// What its conversations have in common. Their needs are looked at first.
-    fn terms(mut self, command_grace: Duration, changed: &[Variable]) -> Result<Terms> {
+    fn terms(mut self, command_grace: Duration, changed: &[Variable], log: &Log) -> Result<Terms> {
         self.task.prepare(changed)?;
-        let log = Log::new(self.level);
-        let (closing, letters, deadline, copies) = (self.closing, self.letters, self.deadline, self.copies);
-        let (task, roster) = (self.task, Roster::default());
-        Ok(Terms { task, closing, letters, deadline, copies, command_grace, hangup_grace: None, roster, log })
+        let log = log.clone();
+        let Self { task, closing, letters, deadline, copies, progress, .. } = self;
+        let dump = self.hexdump.as_deref().map(|file| {
+            let cannot =
+                |e| Failure::error(Status::Failure, format!("cannot write {}: {}", file.display(), reason(&e)));
+            Hexdump::create(file, &log).map_err(cannot)
+        });
+        let (roster, register, dump) = (Roster::default(), Register::default(), dump.transpose()?);
+        if progress && !Progress::can_be_shown() {
+            log.say(&Event::Option("standard error is no terminal: --progress shows nothing"));
+        }
+        let hangup_grace = None;
+        Ok(Terms {
+            task,
+            closing,
+            letters,
+            deadline,
+            copies,
+            command_grace,
+            hangup_grace,
+            roster,
+            register,
+            dump,
+            progress,
+            log,
+        })
     }
 }
 

@@ -6,26 +6,32 @@ mod ending;
 pub(crate) mod errand;
 pub mod host;
 pub mod lent;
+pub mod register;
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::absence::MOMENT;
 use self::ending::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
+use self::register::Register;
+
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::handler::{self, Circumstances, Letters, Task, Wiring};
-use crate::net::connection::{Connection, Name};
+use crate::net::connection::Connection;
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Ending, Outcome};
+use crate::relay::tally::Tally;
+use crate::relay::witness::{Beginning, Witness};
 use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags};
-use crate::trace::{Event, Level, Log};
+use crate::trace::{About, Event, Hexdump, Leg, Level, Log, Progress};
 
 /// How long a conversation waits when something is lacking before it tries again.
 const SHORTAGE: Duration = Duration::from_millis(100);
@@ -49,6 +55,12 @@ pub struct Terms {
     pub hangup_grace: Option<Duration>,
     /// The commands under way.
     pub roster: Roster,
+    /// The conversations under way.
+    pub register: Register,
+    /// Who is told every byte.
+    pub dump: Option<Hexdump>,
+    /// How far the conversation is, is shown.
+    pub progress: bool,
     /// Where it is said.
     pub log: Log,
 }
@@ -119,9 +131,10 @@ pub fn converse(
         return lend(peer, terms, number, deadline, attention);
     }
     let name = peer.name();
-    let log = terms.log.about(&name);
+    let log = terms.log.about(|| about(&peer));
     say_opened(&peer, &log);
-    let upstream = OnceCell::new();
+    let witness = witness(&log, &peer, Leg::Peer);
+    let (started, upstream) = (Instant::now(), OnceCell::new());
     let wiring = loop {
         let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
         match handler::wire(&terms.task, &peer, &upstream, &with) {
@@ -131,23 +144,63 @@ pub fn converse(
     };
     match wiring {
         Ok(Wiring::Flows { flows, closing, command }) => {
-            let started = Instant::now();
             let mut errand = command.map(|command| Errand::new(command, deadline, terms));
-            let relay = Relay::new(peer.as_fd(), flows.copied(terms.copies), closing, deadline, &log);
-            let relay = relay.noted(peer.slot.clone());
+            let flows = flows.copied(terms.copies).dumped(terms.dump.as_ref(), peer.id);
+            let tally = Arc::<Tally>::default();
+            let entered = terms.register.enter(&peer, Some(Arc::clone(&tally)));
+            let relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log).counted(tally);
+            let beyond = upstream.get().and_then(|other| witness_beyond(&log, &peer, other));
+            let relay = relay.noted(peer.slot.clone()).seen(witness).seen_beyond(beyond);
+            let relay = relay.shown(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
-            drop(peer);
-            say_closed(&outcome, &name, &log, started);
-            settle(&outcome, errand, &log, attention)
+            drop((entered, peer));
+            if let Some(sentence) = failure(&outcome.ending, &name) {
+                log.say(&Event::Failure(&sentence));
+            }
+            let report = settle(&outcome, errand, &log, attention);
+            say_closed(&outcome, report.status, &log, started);
+            report
         }
         Ok(Wiring::Lent(_)) => Report::of(Status::Failure),
         Err(e) => {
             host::give_up(terms);
-            log.say(&Event::Failure(&e.to_string()));
-            Report::of(Failure::status(&e))
+            give_up(&e, &log, started)
         }
     }
+}
+
+/// A peer whose command cannot be started: its conversation is over before it began.
+pub fn not_begun((peer, why): (Connection, anyhow::Error), log: &Log) -> Report {
+    let log = log.about(|| about(&peer));
+    say_opened(&peer, &log);
+    give_up(&why, &log, Instant::now())
+}
+
+/// The same where it was told that it has begun.
+fn give_up(why: &anyhow::Error, log: &Log, started: Instant) -> Report {
+    let (sentence, status) = (why.to_string(), Failure::status(why));
+    log.say(&Event::Failure(&sentence));
+    if log.wants(Level::Conversations) {
+        let (sent, received, took) = (Some(0), Some(0), started.elapsed());
+        let (first, how) = (Some(Side::We.word()), "it could not begin");
+        log.say(&Event::Closed { first, ending: "failure", how, status: status.code(), sent, received, took });
+    }
+    Report::of(status)
+}
+
+/// Somebody who sees the steps of a conversation with `other`, if that was asked for.
+fn witness(log: &Log, other: &Connection, leg: Leg) -> Option<Witness> {
+    let Connection { since, accepted, handshake, .. } = *other;
+    Witness::of(log, other.as_fd(), Beginning { leg, since, accepted, handshake })
+}
+
+/// The same for the one whom we forward to; time is counted from the peer's beginning.
+fn witness_beyond<'a>(log: &Log, peer: &Connection, other: &'a Connection) -> Option<(BorrowedFd<'a>, Witness)> {
+    let log = log.about(|| About { id: peer.id, ..about(other) });
+    let Connection { accepted, handshake, .. } = *other;
+    let beginning = Beginning { leg: Leg::Upstream, since: peer.since, accepted, handshake };
+    Some((other.as_fd(), Witness::of(&log, other.as_fd(), beginning)?))
 }
 
 /// A command holds the socket.
@@ -163,8 +216,7 @@ fn lend(
             Ok(lent) => return see_through(lent, attention),
             Err(back) if Failure::is_passing(&back.1) && attention.rest() => peer = back.0,
             Err(back) => {
-                terms.log.say(&Event::Failure(&back.1.to_string()));
-                return Report::of(Failure::status(&back.1));
+                return not_begun(*back, &terms.log);
             }
         }
     }
@@ -222,8 +274,12 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut 
     let status = match status_of(&outcome.ending) {
         // Everything else went well, but not everything was sent.
         Status::Order if outcome.oversized > 0 => Status::Failure,
+        Status::Order if outcome.confirmed.is_some_and(|known| !known.holds()) => Status::Failure,
         status => status,
     };
+    if let Some(known) = outcome.confirmed {
+        log.say(&Event::Confirmed(known));
+    }
     let output_gone = matches!(outcome.ending, Ending::OutputGone { .. });
     let Some(mut errand) = errand else { return Report { status, output_gone } };
     // The pipes are closed; a command that runs on is waited for, unless its client is gone or its conversation went
@@ -265,20 +321,25 @@ fn say_opened(peer: &Connection, log: &Log) {
     }
 }
 
+/// What a log says of a conversation on every line.
+fn about(peer: &Connection) -> About {
+    let (local, name) = (peer.local.to_string(), peer.name().to_string());
+    About { id: peer.id, transport: peer.transport.word(), local, peer: name }
+}
+
 fn say_urged(signal: Option<&'static str>, log: &Log) {
     if let Some(signal) = signal {
         log.say(&Event::Urged { signal });
     }
 }
 
-fn say_closed(outcome: &Outcome, name: &Name, log: &Log, started: Instant) {
-    if let Some(sentence) = failure(&outcome.ending, name) {
-        log.say(&Event::Failure(&sentence));
-    }
+fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
     if log.wants(Level::Conversations) {
         log.say(&Event::Closed {
             first: outcome.closed_first.map(Side::word),
+            ending: outcome.ending.word(),
             how: &words(&outcome.ending),
+            status: status.code(),
             sent: Some(outcome.sent),
             received: Some(outcome.received),
             took: started.elapsed(),

@@ -12,6 +12,7 @@ pub mod passage;
 pub mod process;
 pub mod socket;
 pub mod start;
+pub mod states;
 pub mod vigil;
 
 use std::fs::OpenOptions;
@@ -29,7 +30,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
     Credentials, abort_on_close, disconnect, fast_open_connect, fast_open_listener, has_hung_up, interface_index,
-    keep_alive, peer_credentials, probe, shutdown_write, take_error, tcp_bytes, unacknowledged,
+    keep_alive, peer_credentials, probe, shutdown_write, take_error, unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};
@@ -245,13 +246,17 @@ pub fn waiting(fd: BorrowedFd<'_>) -> Option<u64> {
     }
 }
 
+/// How many bytes of a regular file are left from its position on; None for anything else.
+pub fn size(fd: BorrowedFd<'_>) -> Option<u64> {
+    let is_file = matches!(kind(fd), Ok(Kind::File));
+    let size =
+        || Some(u64::try_from(rustix::fs::fstat(fd).ok()?.st_size).ok()?.saturating_sub(rustix::fs::tell(fd).ok()?));
+    is_file.then(size).flatten()
+}
+
 /// Whether `fd` has bytes to read right now: in its queue, or in the rest of a regular file.
 pub fn holds_data(fd: BorrowedFd<'_>) -> bool {
-    let rest = || {
-        let size = u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0);
-        Ok::<_, Errno>(size.saturating_sub(rustix::fs::tell(fd)?))
-    };
-    waiting(fd).unwrap_or_else(|| rest().unwrap_or(0)) > 0
+    waiting(fd).or_else(|| size(fd)).unwrap_or(0) > 0
 }
 
 /// Sets the umask of the process; the old one.

@@ -1,10 +1,25 @@
-//! Every sentence that fincat says on standard error: what happened as a value, its words, and who wants to hear it.
-//! It decides nothing; a line is one write(2), so that threads and processes never interleave.
+//! Every sentence that fincat says: what happened as a value, its words, and who wants to hear it. It decides nothing.
+//!
+//! In reading order: this file (the events and their words), `picture` (those of `--trace`), `confirmation` (those of
+//! `--confirm`), `fields` (the same as JSON), `log` (where they go); `hexdump` and `progress` show the bytes.
+
+mod confirmation;
+mod fields;
+mod hexdump;
+mod log;
+mod picture;
+mod progress;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::confirmation::Confirmation;
+pub use self::fields::object as json;
+pub use self::hexdump::{Hexdump, Tap};
+pub use self::log::{About, Log, Place, Saying, Style};
+pub use self::picture::{Leg, Moment, Step, Tcp, TimeWait, Verdict};
+pub use self::progress::Progress;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +50,8 @@ pub enum Event<'a> {
     Refused {
         /// Who.
         peer: &'a str,
+        /// How it came.
+        transport: &'static str,
         /// Why: "denied by --deny".
         why: &'a str,
     },
@@ -71,6 +88,8 @@ pub enum Event<'a> {
     Listening {
         /// The real address.
         local: &'a str,
+        /// For whom.
+        transport: &'static str,
     },
     /// A conversation begins.
     Opened {
@@ -83,8 +102,12 @@ pub enum Event<'a> {
     Closed {
         /// Whose end came first, if any came.
         first: Option<&'static str>,
+        /// How, in one word of the manual's: "fin", "reset".
+        ending: &'static str,
         /// How: "in order", "reset by the peer".
         how: &'a str,
+        /// The exit status that it would have alone.
+        status: u8,
         /// Bytes to the peer; None where nobody counted.
         sent: Option<u64>,
         /// Bytes from the peer; None where nobody counted.
@@ -116,6 +139,25 @@ pub enum Event<'a> {
     },
     /// An option in force that nobody can see otherwise.
     Option(&'a str),
+    /// Where a conversation stands, because somebody has asked (SIGUSR1).
+    UnderWay {
+        /// Since when.
+        since: Duration,
+        /// Bytes to the peer; None where nobody counts.
+        sent: Option<u64>,
+        /// Bytes from the peer; None where nobody counts.
+        received: Option<u64>,
+        /// The kernel's state of a TCP connection.
+        state: Option<&'static str>,
+    },
+    /// What is known of the bytes of a conversation in the end (`--confirm`).
+    Confirmed(Confirmation),
+    /// A picture begins (`--trace`): what its columns are. JSON needs none.
+    Heading,
+    /// A step in the life of a conversation (`--trace`).
+    Step(Moment<'a>),
+    /// What became of it (`--trace`).
+    Verdict(Verdict),
 }
 
 impl Event<'_> {
@@ -128,7 +170,9 @@ impl Event<'_> {
             | Event::Refused { .. }
             | Event::Oversized { .. }
             | Event::Behind { .. }
-            | Event::Paused { .. } => Level::Failures,
+            | Event::Paused { .. }
+            | Event::UnderWay { .. }
+            | Event::Confirmed(_) => Level::Failures,
             Event::Again { .. }
             | Event::Listening { .. }
             | Event::Opened { .. }
@@ -140,7 +184,14 @@ impl Event<'_> {
             | Event::Urged { .. }
             | Event::CommandEnded { well: true, .. }
             | Event::Option(_) => Level::Everything,
+            // They are said only where `--trace` asks for them.
+            Event::Heading | Event::Step(_) | Event::Verdict(_) => Level::Quiet,
         }
+    }
+
+    /// Whether it is part of a picture, which names a conversation by its number.
+    fn is_drawn(&self) -> bool {
+        matches!(self, Event::Heading | Event::Step(_) | Event::Verdict(_))
     }
 
     /// Whether the sentence needs to say whose conversation it is about.
@@ -151,6 +202,7 @@ impl Event<'_> {
                 | Event::Closed { .. }
                 | Event::End { .. }
                 | Event::Started { .. }
+                | Event::UnderWay { .. }
                 | Event::Urged { .. }
                 | Event::CommandEnded { .. }
         )
@@ -168,7 +220,7 @@ impl fmt::Display for Event<'_> {
             Event::WaitingForInput => {
                 f.write_str("the peer has finished; waiting for the end of standard input (see --recv-only, --on-fin)")
             }
-            Event::Refused { peer, why } => write!(f, "refused {peer}: {why}"),
+            Event::Refused { peer, why, .. } => write!(f, "refused {peer}: {why}"),
             Event::Oversized { count } => {
                 write!(f, "cannot send {count} datagram(s): larger than a datagram can be here (see --size)")
             }
@@ -176,63 +228,38 @@ impl fmt::Display for Event<'_> {
             Event::Lost { who, bytes } => write!(f, "{who} has lost {bytes} bytes of what others sent"),
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
             Event::Again { why, after } => write!(f, "{why}; again in {}", span(*after)),
-            Event::Listening { local } => write!(f, "listening on {local}"),
+            Event::Listening { local, .. } => write!(f, "listening on {local}"),
             Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),
             Event::Opened { local, accepted: false } => write!(f, "connected from {local}"),
-            Event::Closed { first, how, sent, received, took } => {
+            Event::Closed { first, how, sent, received, took, .. } => {
                 write!(f, "{how}")?;
                 if let Some(side) = first {
                     write!(f, ", {side} closed first")?;
                 }
-                if let (Some(sent), Some(received)) = (sent, received) {
-                    write!(f, ", sent {sent}, received {received} bytes")?;
-                }
+                moved(f, *sent, *received)?;
                 write!(f, ", {:.3} s", took.as_secs_f64())
             }
             Event::End { side } => write!(f, "{side} finished"),
             Event::Started { pid } => write!(f, "command runs as process {pid}"),
             Event::Urged { signal } => write!(f, "the peer is gone and the command runs on: {signal}"),
             Event::CommandEnded { how: what, .. } | Event::Option(what) => f.write_str(what),
+            Event::UnderWay { since, sent, received, state } => {
+                write!(f, "under way for {:.3} s", since.as_secs_f64())?;
+                moved(f, *sent, *received)?;
+                state.map_or(Ok(()), |state| write!(f, ", {state}"))
+            }
+            Event::Confirmed(confirmation) => confirmation.fmt(f),
+            Event::Heading => f.write_str(picture::HEADING),
+            Event::Step(moment) => moment.fmt(f),
+            Event::Verdict(verdict) => verdict.fmt(f),
         }
     }
 }
 
-/// Where sentences go, and how many of them.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    level: Level,
-    about: Option<Arc<str>>,
-}
-
-impl Log {
-    /// A log on standard error.
-    pub fn new(level: Level) -> Self {
-        Self { level, about: None }
-    }
-
-    /// The same log for the conversation with `peer`.
-    #[must_use]
-    pub fn about(&self, peer: &dyn fmt::Display) -> Self {
-        // The name is never printed below -v, and a server has many peers.
-        let about = (self.level >= Level::Conversations).then(|| peer.to_string().into());
-        Self { level: self.level, about }
-    }
-
-    /// Whether sentences of `level` are wanted, for those whose words cost something.
-    pub fn wants(&self, level: Level) -> bool {
-        self.level >= level
-    }
-
-    /// Says it, if somebody wants to hear it. A standard error that is gone changes nothing.
-    pub fn say(&self, event: &Event<'_>) {
-        if self.level < event.level() {
-            return;
-        }
-        let line = match &self.about {
-            Some(peer) if event.is_about_a_peer() => format!("fincat: {peer}: {event}\n"),
-            _ => format!("fincat: {event}\n"),
-        };
-        let _ = io::stderr().write_all(line.as_bytes());
+fn moved(f: &mut fmt::Formatter<'_>, sent: Option<u64>, received: Option<u64>) -> fmt::Result {
+    match (sent, received) {
+        (Some(sent), Some(received)) => write!(f, ", sent {sent}, received {received} bytes"),
+        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Answer, Style, Verdict};
 use crate::net::dial::fate::Fate;
 use crate::sys::{self, Manner, PollFd, PollFlags};
+use crate::trace::json;
 
 /// Who was asked.
 #[derive(Clone, Debug)]
@@ -136,34 +137,23 @@ fn line(text: &mut String, asked: &Asked<'_>, answer: Answer, datagrams: bool) {
 }
 
 fn object(text: &mut String, asked: &Asked<'_>, answer: Answer, datagrams: bool) {
-    let port = asked.port.map_or("null".into(), |port| port.to_string());
     let ms = match answer {
-        Answer::Open(took) => format!("{:.3}", took.as_secs_f64() * 1e3),
-        Answer::Closed | Answer::Not(_) => "null".into(),
+        Answer::Open(took) => Some((took.as_secs_f64() * 1e6).round() / 1e3),
+        Answer::Closed | Answer::Not(_) => None,
     };
-    let (host, status) = (quoted(&asked.host), word(answer, datagrams));
-    let _ = writeln!(text, r#"{{"host":{host},"port":{port},"status":"{status}","ms":{ms}}}"#);
+    let fields = [
+        ("host", asked.host.as_ref().into()),
+        ("port", asked.port.into()),
+        ("status", word(answer, datagrams).into()),
+        ("ms", ms.into()),
+    ];
+    text.push_str(&json(&fields));
 }
 
 /// Milliseconds, with a tenth, or what is left of one.
 fn millis(took: Duration) -> String {
     let ms = took.as_secs_f64() * 1e3;
     if ms < 0.095 { format!("{ms:.2}") } else { format!("{ms:.1}") }
-}
-
-/// A string of JSON (RFC 8259).
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if u32::from(c) < 0x20 => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
 }
 
 #[cfg(test)]
@@ -200,7 +190,7 @@ mod tests {
     #[test]
     fn a_path_has_no_port_and_is_quoted() {
         let path = &Asked { host: "/a \"b\"\n".into(), port: None };
-        let json = r#"{"host":"/a \"b\"\u000a","port":null,"status":"closed","ms":null}"#.to_owned() + "\n";
+        let json = r#"{"host":"/a \"b\"\n","port":null,"status":"closed","ms":null}"#.to_owned() + "\n";
         let line = "/a \\\"b\\\"\\n closed\n".to_owned();
         assert_eq!(shown(path, Answer::Closed, false), (line, json));
     }

@@ -156,11 +156,15 @@ pub struct EndArgs {
     /// Never read standard input
     #[arg(long)]
     pub recv_only: bool,
+    /// Fail unless the peer has acknowledged every byte and the end was in order
+    #[arg(long, hide_short_help = true)]
+    pub confirm: bool,
 }
 
 /// What is said.
 #[derive(Debug, Args)]
 #[command(next_help_heading = SAYING)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct SayArgs {
     /// Tell of each conversation; -vv: of every end and option
     #[arg(short, long, action = ArgAction::Count)]
@@ -168,6 +172,24 @@ pub struct SayArgs {
     /// Say nothing, not even of failures
     #[arg(long, hide_short_help = true)]
     pub quiet: bool,
+    /// The same as JSON, an object a line; with --check, the answers
+    #[arg(long, hide_short_help = true)]
+    pub json: bool,
+    /// Draw the life of each conversation, as the kernel shows it
+    #[arg(long, hide_short_help = true)]
+    pub trace: bool,
+    /// Say it to descriptor N instead of standard error
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub log_fd: Option<i32>,
+    /// Say it at the end of FILE instead of standard error
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub log_file: Option<PathBuf>,
+    /// Show how far it is, on a terminal
+    #[arg(long, hide_short_help = true)]
+    pub progress: bool,
+    /// Write every byte to FILE, with direction, time and offset
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub hexdump: Option<PathBuf>,
 }
 
 /// How datagrams are cut, counted and ended.
@@ -261,9 +283,6 @@ pub struct CheckArgs {
     /// Only tell who answers: no conversation, several places
     #[arg(short = 'z', long)]
     pub check: bool,
-    /// Tell it in JSON, an object a line
-    #[arg(long, help_heading = SAYING, hide_short_help = true)]
-    pub json: bool,
 }
 
 /// Standard input for many.

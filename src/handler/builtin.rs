@@ -42,6 +42,16 @@ impl Payload {
         self.open().map(drop)
     }
 
+    /// How many bytes it is, where that is known.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Payload::Text(text) => Some(text.len() as u64),
+            Payload::File(path) => {
+                std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len())
+            }
+        }
+    }
+
     /// The same file from wherever we go.
     pub(super) fn anchor(&mut self) -> io::Result<()> {
         if let Payload::File(path) = self {

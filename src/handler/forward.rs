@@ -2,12 +2,12 @@
 //! an end on one side means for the other is the relay's, as everywhere.
 
 use std::cell::OnceCell;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Partner, Wiring, reach};
+use super::{Circumstances, Partner, Wiring, reach, stages};
 use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::endpoint::Endpoint;
@@ -16,6 +16,7 @@ use crate::net::resolve::Resolving;
 use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
 use crate::sys;
+use crate::trace::{About, Leg};
 
 /// Silence after which one who has an end takes one who has none for finished.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -36,14 +37,17 @@ impl Forward {
     pub(super) fn wire<'a>(
         &'a self,
         partner: &Partner<'a>,
-        closing: Closing,
         upstream: &'a OnceCell<Connection>,
-        until: Option<Instant>,
-        stop: &[BorrowedFd<'_>],
+        with: &Circumstances<'_>,
     ) -> Result<Wiring<'a>> {
+        let (closing, peer) = (with.closing, partner.peer);
         let within = self.within.and_then(|within| Instant::now().checked_add(within));
-        let until = [until, within].into_iter().flatten().min();
-        let dialed = dial::dial(&self.to, self.resolving, &Dialing::default(), until, stop);
+        let until = [with.until, within].into_iter().flatten().min();
+        let (transport, local, name) = (self.to.transport.word(), "-".into(), self.to.to_string());
+        let log = with.log.about(|| About { id: peer.id, transport, local, peer: name });
+        let dialed = stages::draw(&log, Leg::Upstream, peer.since, |watcher| {
+            dial::dial(&self.to, self.resolving, &Dialing::default(), until, with.bells, watcher)
+        });
         let dialed = dialed.map_err(|why| {
             let bound = self.within.map(|within| (within, "-w"));
             reach::failure("forward to", &self.to, &why, bound)

@@ -6,6 +6,7 @@ pub mod command;
 pub mod forward;
 pub mod reach;
 pub mod share;
+pub mod stages;
 pub mod stdio;
 
 use std::cell::OnceCell;
@@ -22,6 +23,7 @@ use crate::relay::closing::{Closing, Input};
 use crate::relay::end::{Sink, Source};
 use crate::relay::flow::Flow;
 use crate::relay::framing::Framing;
+use crate::sys;
 use crate::trace::Log;
 
 use self::builtin::Payload;
@@ -58,6 +60,15 @@ impl Task {
             Task::Send(_, output) => *output != Output::Dropped,
             Task::Command(command) => command.uses_stdout(),
             Task::Echo | Task::Discard | Task::Forward(_) => false,
+        }
+    }
+
+    /// How many bytes go to the peer, where that is known: a file's.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Task::Stdio(stdio) if stdio.speaking != stdio::Speaking::No => sys::size(sys::stdin()),
+            Task::Send(payload, _) => payload.size(),
+            _ => None,
         }
     }
 
@@ -230,6 +241,6 @@ pub fn wire<'a>(
         Task::Echo => Ok(builtin::echo(&partner, with.closing)),
         Task::Discard => Ok(builtin::discard(&partner, with.closing)),
         Task::Send(payload, output) => payload.wire(&partner, *output, with.closing),
-        Task::Forward(forward) => forward.wire(&partner, with.closing, upstream, with.until, with.bells),
+        Task::Forward(forward) => forward.wire(&partner, upstream, with),
     }
 }

@@ -95,6 +95,11 @@ impl Place {
         }
     }
 
+    /// Whether its host is no name.
+    pub fn is_numeric(&self) -> bool {
+        self.host.as_ref().is_none_or(|host| host.parse::<IpAddr>().is_ok())
+    }
+
     fn parse_word(word: &str) -> Result<Self, String> {
         if let Some((host, port)) = word.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
             let host = host_alone(host)?;

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
 
@@ -20,11 +21,17 @@ use crate::relay::end::{Packets, Post, Sink, Source};
 use crate::sys::board::Slot;
 use crate::sys::{self, Credentials};
 
-/// A socket that stands for one peer. It is blocking, close-on-exec, and read and written with `MSG_DONTWAIT` only, so
-/// that it can be lent to a command as it is.
+/// A socket that stands for one peer. It is blocking, close-on-exec, and read and written with `MSG_DONTWAIT`, so that it
+/// can be lent to a command as it is; where it is not lent, the relay may make it non-blocking.
 #[derive(Debug)]
 pub struct Connection {
     socket: Arc<Socket>,
+    /// Its number among the conversations of the process, from 1 on.
+    pub id: u64,
+    /// When it was accepted, or when we set out for it.
+    pub since: Instant,
+    /// How long the peer took to agree, where we asked.
+    pub handshake: Option<Duration>,
     /// How bytes travel.
     pub transport: Transport,
     /// Who is at the other end.
@@ -76,6 +83,9 @@ impl Connection {
         Self {
             socket: Arc::new(socket),
             slot: None,
+            id: 1,
+            since: Instant::now(),
+            handshake: None,
             transport,
             peer,
             local,
@@ -163,6 +173,11 @@ impl fmt::Display for Name {
 pub struct Leash(Weak<Socket>);
 
 impl Leash {
+    /// The socket, if it is still open; it stays so for as long as the answer lives.
+    pub fn hold(&self) -> Option<Arc<Socket>> {
+        self.0.upgrade()
+    }
+
     /// Nothing more comes from the peer: whoever reads the socket sees an end.
     pub fn pull(&self) {
         if let Some(socket) = self.0.upgrade() {

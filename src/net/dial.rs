@@ -3,6 +3,7 @@
 pub mod fate;
 pub mod race;
 pub mod retry;
+pub mod stage;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use socket2::{Domain, Socket};
 
 use self::race::{Opening, Question, Race, Spare, Standing, Unopened};
+use self::stage::{Stage, Watcher};
 use super::address::{Address, Place};
 use super::casting::is_many;
 use super::connection::Connection;
@@ -45,11 +47,15 @@ pub fn dial(
     options: &Dialing,
     until: Option<Instant>,
     stop: &[BorrowedFd<'_>],
+    watcher: Watcher<'_>,
 ) -> Result<Connection, Undialed> {
     let addresses = match &endpoint.at {
         At::Unix(name) => vec![Address::Unix(name.clone())],
         At::Place(place) => {
             let addresses = addresses(place, resolving, options, until, stop)?;
+            if !place.is_numeric() {
+                watcher.show(&Stage::Resolved(&addresses));
+            }
             if endpoint.transport == Transport::Udp {
                 return dial_udp(addresses, options);
             }
@@ -57,7 +63,7 @@ pub fn dial(
         }
     };
     let spare = Spare::default();
-    let mut race = Race::new(endpoint.transport, addresses, options, Question::Connected, &spare);
+    let mut race = Race::new(endpoint.transport, addresses, options, Question::Connected, &spare).watched(watcher);
     let mut ready = Vec::new();
     loop {
         match race.advance(&ready, Instant::now()) {

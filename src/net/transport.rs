@@ -48,6 +48,17 @@ impl FromStr for UnixType {
 }
 
 impl Transport {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+            Transport::Unix(UnixType::Stream) => "unix",
+            Transport::Unix(UnixType::Dgram) => "unix-dgram",
+            Transport::Unix(UnixType::Seqpacket) => "unix-seqpacket",
+        }
+    }
+
     /// Whether each send is one receive.
     pub fn keeps_boundaries(self) -> bool {
         !matches!(self, Transport::Tcp | Transport::Unix(UnixType::Stream))
@@ -88,12 +99,6 @@ impl Transport {
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Transport::Tcp => "tcp",
-            Transport::Udp => "udp",
-            Transport::Unix(UnixType::Stream) => "unix",
-            Transport::Unix(UnixType::Dgram) => "unix-dgram",
-            Transport::Unix(UnixType::Seqpacket) => "unix-seqpacket",
-        })
+        f.write_str(self.word())
     }
 }

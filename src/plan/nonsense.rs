@@ -5,149 +5,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::typed::{Going, Waiting};
+use super::asked::{Asked, user_of};
 use super::usage;
-use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, SayArgs, ShareArgs, WhatArgs};
-use crate::handler::command::Joined;
 use crate::net::dial::retry::LONGEST_DELAY;
-use crate::net::endpoint::{At, Endpoint, Site, UnixName};
-use crate::net::options::{Moment, Setting, Settings};
-use crate::net::resolve::Family;
+use crate::net::endpoint::{At, Endpoint, UnixName};
+use crate::net::options::{Moment, Setting};
 use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
-use crate::serve::{Keep, Mode};
-
-/// All that was asked, for those combinations that make no sense.
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(super) struct Asked<'a> {
-    transport: Transport,
-    many: Option<&'a ManyArgs>,
-    what: &'a WhatArgs,
-    letters: &'a LetterArgs,
-    share: ShareArgs,
-    ends: &'a EndArgs,
-    says: &'a SayArgs,
-    within: Option<Duration>,
-    both_families: bool,
-    /// How names are resolved was asked for.
-    resolving: bool,
-    per_datagram: bool,
-    backlog: bool,
-    settings: &'a Settings,
-    activated: bool,
-    privileges: Option<&'a PrivilegeArgs>,
-    going: Option<&'a Going>,
-}
-
-impl<'a> Asked<'a> {
-    pub(super) fn of_waiting(waiting: &'a Waiting) -> Self {
-        Self {
-            transport: waiting.site.transport(),
-            many: Some(&waiting.many),
-            what: &waiting.talk.what,
-            letters: &waiting.letters,
-            share: waiting.share,
-            ends: &waiting.talk.ends,
-            says: &waiting.talk.says,
-            within: waiting.within,
-            both_families: waiting.both_families,
-            resolving: waiting.resolving.numeric || waiting.resolving.family != Family::Any,
-            per_datagram: waiting.options.postal.each,
-            backlog: waiting.backlog.is_some(),
-            settings: &waiting.options.settings,
-            activated: matches!(waiting.site, Site::Activated(_)),
-            privileges: Some(&waiting.privileges),
-            going: None,
-        }
-    }
-
-    pub(super) fn of_going(going: &'a Going) -> Self {
-        Self {
-            transport: going.transport,
-            many: None,
-            what: &going.talk.what,
-            letters: &going.letters,
-            share: ShareArgs::default(),
-            ends: &going.talk.ends,
-            says: &going.talk.says,
-            within: going.within,
-            both_families: going.both_families,
-            resolving: false,
-            per_datagram: false,
-            backlog: false,
-            settings: &going.options.settings,
-            activated: false,
-            privileges: None,
-            going: Some(going),
-        }
-    }
-
-    /// How many at once. Forwarding is for many, where nothing else is said.
-    pub(super) fn mode(&self) -> Mode {
-        let asked = self.many.and_then(ManyArgs::asked_mode);
-        let counted = self.many.is_none_or(|many| many.count.is_some());
-        let usual = if self.what.to.is_some() && !counted { Mode::Thread } else { Mode::Single };
-        asked.unwrap_or(usual)
-    }
-
-    pub(super) fn keep(&self) -> Keep {
-        match self.many {
-            Some(ManyArgs { count: Some(count), .. }) => Keep::Count(*count),
-            Some(many) if many.keep_open || self.mode() != Mode::Single => Keep::Open,
-            _ => Keep::One,
-        }
-    }
-
-    /// Datagrams from anybody, for nobody in particular.
-    pub(super) fn hears_everybody(&self) -> bool {
-        let single = self.mode() == Mode::Single && self.keep() == Keep::Open;
-        single && self.is_stdio() && self.is_endless() && !self.per_datagram
-    }
-
-    fn is_server(&self) -> bool {
-        self.keep() != Keep::One
-    }
-
-    /// Whether no handler was asked for, so that it is about standard input and output.
-    fn is_stdio(&self) -> bool {
-        self.what.handlers() == 0
-    }
-
-    /// Whether peers share standard input and output.
-    fn is_shared(&self) -> bool {
-        self.share.fan_out || self.share.hub
-    }
-
-    fn is_endless(&self) -> bool {
-        !self.transport.has_ends()
-    }
-
-    /// Whether somebody goes to a peer and this is so.
-    fn goes(&self, and: impl Fn(&Going) -> bool) -> bool {
-        self.going.is_some_and(and)
-    }
-
-    fn sets(&self, one: fn(&Setting) -> bool) -> bool {
-        self.settings.iter().any(one)
-    }
-
-    fn checks(&self) -> bool {
-        self.goes(|going| going.check.asked.check)
-    }
-
-    fn has_letters(&self) -> bool {
-        let letters = self.letters;
-        letters.lines && !self.is_shared()
-            || letters.size.is_some()
-            || letters.datagrams.is_some()
-            || letters.eof_datagram
-    }
-}
-
-/// What stands before the colon of `USER:GROUP`.
-fn user_of(word: &str) -> &str {
-    word.split_once(':').map_or(word, |(user, _)| user)
-}
+use crate::serve::Mode;
 
 /// A combination, and the sentence that refuses it.
 type Refusal = (fn(&Asked<'_>) -> bool, &'static str);
@@ -192,7 +57,7 @@ const REFUSALS: &[Refusal] = &[
         "--no-splice is about streams: datagrams are always copied",
     ),
     (
-        |a| a.what.no_splice && a.what.joined(a.ends, a.transport) == Joined::Socket && a.what.runs_a_command(),
+        |a| a.what.no_splice && a.lends_the_socket(),
         "--no-splice is about bytes that fincat moves: the command holds the socket itself (see --pipes)",
     ),
     (|a| a.what.crlf && (!a.is_stdio() || a.ends.recv_only), "--crlf is about standard input, which is not sent here"),
@@ -324,14 +189,13 @@ const REFUSALS: &[Refusal] = &[
         "--keepalive is for connections that last: --check needs --stable for it",
     ),
     (
-        |a| !a.checks() && a.goes(|g| g.check.stable.is_some() || g.check.asked.json || g.check.payload.is_some()),
-        "--stable, --json and --payload are for --check",
+        |a| !a.checks() && a.goes(|g| g.check.stable.is_some() || g.check.payload.is_some()),
+        "--stable and --payload are for --check",
     ),
     (
         |a| a.is_endless() && a.goes(|g| g.check.stable.is_some()),
         "--stable is for what stays open: datagrams have no connection",
     ),
-    (|a| a.says.quiet && a.goes(|g| g.check.asked.json), "--quiet and --json exclude each other"),
     (
         |a| a.goes(|g| g.retry.retry.is_some() && g.retry.retry_for.is_some()),
         "--retry and --retry-for exclude each other: a number of tries, or a time",
@@ -355,6 +219,33 @@ const REFUSALS: &[Refusal] = &[
     (
         |a| a.sets(|s| matches!(s, Setting::Tos(_))) && a.sets(|s| matches!(s, Setting::Dscp(_))),
         "--tos and --dscp are the same byte: give only one of them",
+    ),
+    (
+        |a| a.checks() && (a.ends.confirm || a.says.progress || a.says.hexdump.is_some()),
+        "--check has no conversation: --confirm, --progress and --hexdump cannot act",
+    ),
+    (|a| a.ends.confirm && a.is_endless(), "--confirm is for streams: nobody acknowledges datagrams"),
+    (
+        |a| a.ends.confirm && a.is_server(),
+        "--confirm decides the exit status of one conversation: a server has a status of its own",
+    ),
+    (
+        |a| (a.ends.confirm || a.says.progress) && a.lends_the_socket(),
+        "--confirm and --progress are about bytes that fincat moves: the command holds the socket itself (see --pipes)",
+    ),
+    (
+        |a| a.ends.confirm && a.ends.on_eof == Some(OnEof::Reset),
+        "--on-eof reset never ends in order: --confirm cannot act",
+    ),
+    (|a| a.says.progress && a.is_server(), "--progress shows one conversation: it cannot act in a server"),
+    (|a| a.says.quiet && a.says.progress, "--quiet and --progress exclude each other"),
+    (|a| a.says.quiet && a.says.json, "--quiet and --json exclude each other"),
+    (|a| a.says.quiet && a.says.trace, "--quiet and --trace exclude each other"),
+    (|a| a.says.trace && a.checks(), "--trace draws conversations, of which --check has none"),
+    (|a| a.says.log_fd.is_some() && a.says.log_file.is_some(), "--log-fd and --log-file exclude each other"),
+    (
+        |a| a.says.quiet && (a.says.log_fd.is_some() || a.says.log_file.is_some()),
+        "--quiet says nothing: --log-fd and --log-file cannot act",
     ),
     (|a| a.says.quiet && a.says.verbose > 0, "--quiet and --verbose exclude each other"),
     (

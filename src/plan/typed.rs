@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::usage;
+use super::{QUEUE, usage};
 use crate::check::{Peers, Style};
 use crate::cli::groups::{
-    CheckArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SayArgs, ShareArgs, SocketArgs, TcpArgs,
+    CheckArgs, EndArgs, FamilyArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SayArgs, ShareArgs, SocketArgs,
+    TcpArgs,
 };
 use crate::cli::roles::{
     CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
     UnixListen,
 };
+use crate::handler::stdio::Speaking;
 use crate::net::address::Place;
 use crate::net::casting::{Casting, Group};
 use crate::net::dial::retry::Retry;
@@ -23,9 +25,12 @@ use crate::net::mailbox::Postal;
 use crate::net::options::{Dialing, Listening, Setting, Settings};
 use crate::net::path::Access;
 use crate::net::places::Places;
-use crate::net::resolve::Resolving;
+use crate::net::resolve::{Family, Resolving};
+use crate::relay::hub::Sharing;
+
 use crate::net::transport::{Transport, UnixType};
-use crate::trace::Level;
+use crate::serve::Mode;
+use crate::trace::{self, Level, Saying};
 
 /// Somebody waits for peers.
 pub(super) struct Waiting {
@@ -202,6 +207,35 @@ impl Going {
     }
 }
 
+impl FamilyArgs {
+    pub(super) fn resolving(&self) -> Resolving {
+        let family = match (self.v4, self.v6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        };
+        Resolving { family, numeric: self.numeric }
+    }
+}
+
+impl ShareArgs {
+    pub(super) fn sharing(self) -> Option<Sharing> {
+        let hub = self.hub.then(|| Sharing::Hub { queue: self.hub_queue.unwrap_or(QUEUE) });
+        hub.or(self.fan_out.then_some(Sharing::FanOut))
+    }
+}
+
+impl ManyArgs {
+    pub(super) fn asked_mode(&self) -> Option<Mode> {
+        match (self.thread, self.fork, self.single) {
+            (true, ..) => Some(Mode::Thread),
+            (_, true, _) => Some(Mode::Fork),
+            (.., true) => Some(Mode::Single),
+            _ => None,
+        }
+    }
+}
+
 impl RetryArgs {
     pub(super) fn retry(&self) -> Retry {
         match (self.retry_for, self.retry) {
@@ -212,24 +246,52 @@ impl RetryArgs {
     }
 }
 
-impl SayArgs {
-    pub(super) fn level(&self) -> Level {
-        match (self.quiet, self.verbose) {
-            (true, _) => Level::Quiet,
-            (_, 0) => Level::Failures,
-            (_, 1) => Level::Conversations,
-            _ => Level::Everything,
+impl EndArgs {
+    /// In `listen`, a standard input that ends at once says nothing, unless its end was spoken of.
+    pub(super) fn speaking(&self, listens: bool) -> Speaking {
+        let spoken_of = self.on_eof.is_some() || self.half_close || self.send_only;
+        match (self.recv_only, listens && !spoken_of) {
+            (true, _) => Speaking::No,
+            (false, true) => Speaking::UnlessNull,
+            (false, false) => Speaking::Yes,
         }
+    }
+
+    pub(super) fn acts_on_our_end(&self) -> bool {
+        self.on_eof.is_some()
+            || self.half_close
+            || self.on_fin.is_some()
+            || self.quit_after.is_some()
+            || self.half_close_timeout.is_some()
+    }
+
+    pub(super) fn acts_on_bytes(&self) -> bool {
+        self.acts_on_our_end() || self.idle_timeout.is_some() || self.send_only || self.recv_only
     }
 }
 
-impl Asking {
-    pub(super) fn style(&self, quiet: bool) -> Style {
-        match (quiet, self.asked.json) {
+impl SayArgs {
+    /// How the answers of a check are shown.
+    pub(super) fn style(&self) -> Style {
+        match (self.quiet, self.json) {
             (true, _) => Style::Silent,
             (_, true) => Style::Json,
             _ => Style::Lines,
         }
+    }
+
+    /// What is said, how and where. JSON is for programs, which want to know of each conversation.
+    pub(super) fn saying(&self) -> Saying {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, 0) if !self.json => Level::Failures,
+            (_, 0 | 1) => Level::Conversations,
+            _ => Level::Everything,
+        };
+        let file = || self.log_file.clone().map(trace::Place::File);
+        let to = self.log_fd.map(trace::Place::Descriptor).or_else(file);
+        let style = if self.json { trace::Style::Json } else { trace::Style::Text };
+        Saying { level, style, traces: self.trace, to }
     }
 }
 

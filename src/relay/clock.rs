@@ -4,6 +4,15 @@ use std::time::{Duration, Instant};
 
 use super::closing::{Closing, OnFin, Side};
 
+/// A time by which the conversation must be over, and the duration that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// When.
+    pub at: Instant,
+    /// What the message says.
+    pub asked: Duration,
+}
+
 /// Silence of an input that never spoke, after the peer's end, until `--on-fin auto` takes it for finished; and the
 /// silence after which it is mentioned that only our input is waited for.
 const INPUT_SILENCE: Duration = Duration::from_secs(2);

@@ -88,6 +88,7 @@ impl FromStr for OnFin {
 
 /// The whole policy of a conversation's end. Times are None where they bound nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 pub struct Closing {
     /// At our input's end.
     pub on_eof: OnEof,
@@ -107,6 +108,8 @@ pub struct Closing {
     pub endless: bool,
     /// Our input is one that may stay silent for ever: mention it when only that is waited for.
     pub mentions_silence: bool,
+    /// The last close waits until the peer has acknowledged everything, and what is known is told (`--confirm`).
+    pub confirm: bool,
 }
 
 /// What the relay does at an end.

@@ -26,6 +26,7 @@ impl Relay<'_> {
                 self.end(Ending::of_peer(error, lost), Patience::Brief);
             }
             (Side::We, Fault::Source(error), _) => {
+                self.show_beyond(|witness, upstream| witness.broken(upstream, &error));
                 self.end(Ending::Local { verb: "read", object, error }, Patience::Full);
             }
             (_, Fault::Sink(error), Reader::Peer) => self.peer_refuses(side, error),
@@ -92,14 +93,21 @@ impl Relay<'_> {
         if !self.is_deciding() {
             return;
         }
+        self.show(|witness, peer| witness.ending(peer, &ending));
         if let Some(flow) = &mut self.flows.outgoing {
             // It moves nothing any more: whoever shares its source need not wait for it.
             flow.give_up_source();
         }
-        self.phase = if !ending.tears_down() || self.closing.endless || self.is_finished() {
+        // Who wants to know what the peer has acknowledged waits for it before the last close.
+        let is_awaited = self.witness.is_some() || self.closing.confirm;
+        let is_finished = self.is_finished() && !is_awaited;
+        self.phase = if !ending.tears_down() || self.closing.endless || is_finished {
             Phase::Over(ending)
         } else {
             Phase::Closing(ending, Teardown::begin(self.peer, patience))
         };
+        if let Phase::Closing(..) = self.phase {
+            self.fin_sent();
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::end::{Reader, Sink, Source};
 use super::framing::{Framing, Next};
 use super::sink::RUN;
 use super::source::Got;
+use super::tally::Taps;
 use super::way::{Passed, Way};
 use crate::sys::{self, PollFd, PollFlags};
 
@@ -54,6 +55,8 @@ pub struct Flow<'a> {
     taken: u64,
     given: u64,
     oversized: u64,
+    /// Who is told of its bytes; it copies them then.
+    pub(super) taps: Taps,
     last_moved: Instant,
 }
 
@@ -72,6 +75,7 @@ impl<'a> Flow<'a> {
             taken: 0,
             given: 0,
             oversized: 0,
+            taps: Taps::default(),
             last_moved: Instant::now(),
         }
     }
@@ -197,7 +201,7 @@ impl<'a> Flow<'a> {
     /// Moves bytes past the buffer, where there is a way.
     fn pass(&mut self) -> Result<Passed, Fault> {
         let passed = match self.way.pass(&self.source, &self.sink) {
-            Err(Fault::Sink(e)) if self.loses_quietly(&e) => {
+            Err(Fault::Sink(e)) if self.sink.loses_quietly(&e) => {
                 self.lose_sink();
                 return Ok(Passed::Unfit);
             }
@@ -234,6 +238,7 @@ impl<'a> Flow<'a> {
             other => other.map_err(Fault::Source)?,
         };
         self.taken += self.buffer.len() as u64;
+        self.taps.took(&self.buffer);
         self.last_moved = Instant::now();
         Ok(Some(got))
     }
@@ -253,6 +258,7 @@ impl<'a> Flow<'a> {
             };
             match written {
                 Ok(n) => {
+                    self.taps.gave(&rest[..n]);
                     self.written += n;
                     self.given += n as u64;
                     self.last_moved = Instant::now();
@@ -262,7 +268,7 @@ impl<'a> Flow<'a> {
                     self.oversized += 1;
                     self.written += rest.len().min(cut.unwrap_or(usize::MAX));
                 }
-                Err(e) if self.loses_quietly(&e) => {
+                Err(e) if self.sink.loses_quietly(&e) => {
                     self.lose_sink();
                     return Ok(true);
                 }
@@ -284,22 +290,13 @@ impl<'a> Flow<'a> {
                 self.last_moved = Instant::now();
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(e) if self.loses_quietly(&e) => self.lose_sink(),
+            Err(e) if self.sink.loses_quietly(&e) => self.lose_sink(),
             Err(e) => return Err(Fault::Sink(e)),
         }
         if self.buffer.is_empty() && !self.way.holds() {
             self.state = State::Filling;
         }
         Ok(true)
-    }
-
-    /// Whether an error means only that nobody reads what we write, and something else tells what follows.
-    fn loses_quietly(&self, error: &io::Error) -> bool {
-        match self.sink.reader {
-            Reader::Command => error.kind() == io::ErrorKind::BrokenPipe,
-            Reader::Upstream => true,
-            Reader::Peer | Reader::Output => false,
-        }
     }
 
     /// Tells the sink that the flow is over.

@@ -3,10 +3,12 @@
 //!
 //! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the policy), `clock` (its times),
 //! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
-//! `outcome` (what became of it). And where many conversations share one input and output: `hub`.
+//! `outcome` (what became of it); `witness` and `confirming` (what is seen of it, and known in the end). And where many
+//! conversations share one input and output: `hub`.
 
 pub mod clock;
 pub mod closing;
+mod confirming;
 pub mod end;
 mod failing;
 pub mod flow;
@@ -15,23 +17,29 @@ pub mod hub;
 pub mod outcome;
 pub mod sink;
 pub mod source;
+pub mod tally;
 pub mod teardown;
 mod waiting;
 mod way;
+pub mod witness;
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::clock::Deadline;
 use self::clock::Due;
 use self::closing::{Action, Closing, OnEof, Side};
-use self::end::Reader;
+use self::confirming::Outstanding;
 use self::flow::{Flow, State};
 use self::outcome::{Bound, Ending, Outcome};
+use self::tally::Tally;
 use self::teardown::{Patience, Teardown};
+use self::witness::Witness;
 use crate::sys;
 use crate::sys::board::Slot;
-use crate::trace::{Event, Log};
+use crate::trace::{Event, Log, Progress};
 
 /// Keepalive after the peer's FIN: a peer that only half-closed answers for ever, one that is gone resets.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -64,17 +72,9 @@ impl<'a> Flows<'a> {
     }
 }
 
-/// A time by which the conversation must be over, and the duration that was asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline {
-    /// When.
-    pub at: Instant,
-    /// What the message says.
-    pub asked: Duration,
-}
-
 /// One conversation under way.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is something that has happened, or has not")]
 pub struct Relay<'a> {
     peer: BorrowedFd<'a>,
     flows: Flows<'a>,
@@ -82,6 +82,18 @@ pub struct Relay<'a> {
     deadline: Option<Deadline>,
     log: &'a Log,
     slot: Option<Slot>,
+    witness: Option<Box<Witness>>,
+    /// Whom we forward to, and who sees that.
+    beyond: Option<Box<(BorrowedFd<'a>, Witness)>>,
+    /// Where its bytes are counted for others.
+    tally: Option<Arc<Tally>>,
+    progress: Option<Box<Progress>>,
+    /// What `--confirm` waits for.
+    outstanding: Option<Outstanding>,
+    /// The peer broke it off when it was decided already how it ends.
+    was_cut: bool,
+    /// Our FIN has gone out.
+    fin: bool,
     phase: Phase,
     ours_ended: Option<Instant>,
     peers_ended: Option<Instant>,
@@ -134,6 +146,13 @@ impl<'a> Relay<'a> {
             deadline,
             log,
             slot: None,
+            witness: None,
+            beyond: None,
+            tally: None,
+            progress: None,
+            outstanding: None,
+            was_cut: false,
+            fin: false,
             phase: Phase::Talking,
             ours_ended: None,
             peers_ended: None,
@@ -163,6 +182,7 @@ impl<'a> Relay<'a> {
             }
             if let Phase::Closing(_, teardown) = &mut self.phase
                 && teardown.advance(self.peer)
+                && !self.is_held_back()
             {
                 let ending = self.take_ending();
                 self.phase = Phase::Over(ending);
@@ -189,25 +209,6 @@ impl<'a> Relay<'a> {
         matches!(self.phase, Phase::Talking | Phase::Acknowledging)
     }
 
-    fn take_ending(&mut self) -> Ending {
-        match std::mem::replace(&mut self.phase, Phase::Talking) {
-            Phase::Closing(ending, _) | Phase::Over(ending) => ending,
-            Phase::Talking | Phase::Acknowledging => Ending::Called,
-        }
-    }
-
-    fn outcome(&mut self) -> Outcome {
-        let sent = self.flows.each().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
-        let received = self.flows.incoming.as_ref().map_or(0, Flow::taken);
-        Outcome {
-            ending: self.take_ending(),
-            closed_first: self.closed_first,
-            sent,
-            received,
-            oversized: self.oversized,
-        }
-    }
-
     /// Moves bytes in one direction, the end of its source included.
     fn advance(&mut self, side: Side, readable: bool) {
         if !self.is_deciding() {
@@ -228,6 +229,8 @@ impl<'a> Relay<'a> {
             self.oversized += oversized;
             self.log.say(&Event::Oversized { count: oversized });
         }
+        self.show_bytes();
+        self.count();
         match advanced {
             Ok(()) if done => self.ended(side),
             Ok(()) => {}
@@ -262,6 +265,7 @@ impl<'a> Relay<'a> {
         let other_ended = other.is_none_or(|flow| flow.state() == State::Done);
         self.closed_first.get_or_insert(side);
         self.log.say(&Event::End { side: side.word() });
+        self.show_end(side);
         match self.phase {
             // Our input's end has decided already; the peer's only finishes our output.
             Phase::Acknowledging => self.finish_output(),
@@ -307,13 +311,16 @@ impl<'a> Relay<'a> {
 
     fn half_close(&mut self) {
         if let Some(Err(e)) = self.flows.outgoing.as_mut().map(Flow::finish_sink) {
-            self.end(Ending::of_peer(e, true), Patience::Brief);
+            return self.end(Ending::of_peer(e, true), Patience::Brief);
         }
+        self.show_fin(Side::We);
     }
 
     fn finish_output(&mut self) {
         let flow = self.flows.incoming.as_mut().filter(|flow| flow.state() == State::Done);
-        if let Some(Err(error)) = flow.map(Flow::finish_sink) {
+        let finished = flow.map(Flow::finish_sink);
+        self.show_fin(Side::Peer);
+        if let Some(Err(error)) = finished {
             self.end(Ending::Local { verb: "close", object: "standard output", error }, Patience::Brief);
         }
     }
@@ -383,18 +390,5 @@ impl<'a> Relay<'a> {
             }
         };
         self.end(ending, patience);
-    }
-
-    /// A peer that says nothing but still takes what we sent is not silent: its clock starts anew.
-    fn peer_takes_more(&mut self, due: Due) -> bool {
-        if !matches!(due, Due::Quit | Due::HalfClosed(Side::Peer)) {
-            return false;
-        }
-        let before = std::mem::replace(&mut self.unacknowledged, sys::unacknowledged(self.peer));
-        let takes = !self.closing.endless && self.unacknowledged > 0 && before != self.unacknowledged;
-        if takes {
-            self.ours_ended = Some(Instant::now());
-        }
-        takes
     }
 }

@@ -4,6 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use super::closing::Side;
+use super::end::Reader;
+use super::flow::Flow;
+use super::{Phase, Relay};
+use crate::trace::Confirmation;
 
 /// How a conversation ended, and what it moved.
 #[derive(Debug)]
@@ -18,6 +22,37 @@ pub struct Outcome {
     pub received: u64,
     /// Datagrams that were too large to be sent.
     pub oversized: u64,
+    /// What is known of what was sent, where somebody has asked (`--confirm`).
+    pub confirmed: Option<Confirmation>,
+}
+
+impl Relay<'_> {
+    /// What became of it, now that it is over.
+    pub(super) fn outcome(&mut self) -> Outcome {
+        let (sent, received) = self.bytes();
+        let (ending, closed_first, oversized) = (self.take_ending(), self.closed_first, self.oversized);
+        let confirmed = self.confirmation(&ending, sent);
+        self.conclude(&ending, sent, received);
+        Outcome { ending, closed_first, sent, received, oversized, confirmed }
+    }
+
+    /// The witnesses' last words.
+    fn conclude(&mut self, ending: &Ending, sent: u64, received: u64) {
+        self.show(|witness, peer| witness.conclude(peer, ending, sent, received));
+        let given = |flow: &&Flow<'_>| flow.reader() == Reader::Upstream;
+        let onwards = self.flows.incoming.as_ref().filter(given).map_or(0, Flow::given);
+        let back = self.flows.outgoing.as_ref().map_or(0, Flow::taken);
+        // What went wrong with the peer says nothing about the other one but that it was given up.
+        let ending = if ending.is_order() { ending } else { &Ending::Called };
+        self.show_beyond(|witness, upstream| witness.conclude(upstream, ending, onwards, back));
+    }
+
+    pub(super) fn take_ending(&mut self) -> Ending {
+        match std::mem::replace(&mut self.phase, Phase::Talking) {
+            Phase::Closing(ending, _) | Phase::Over(ending) => ending,
+            Phase::Talking | Phase::Acknowledging => Ending::Called,
+        }
+    }
 }
 
 /// Why a conversation is over.
@@ -82,6 +117,26 @@ impl Ending {
                 Ending::Unreachable(error)
             }
             _ => Ending::Peer(error),
+        }
+    }
+
+    /// Whether nothing went wrong and nobody broke it off.
+    pub fn is_order(&self) -> bool {
+        matches!(self, Ending::Order | Ending::OutputGone { clean: true })
+    }
+
+    /// In one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Ending::Order => "fin",
+            Ending::Abort => "abort",
+            Ending::OutputGone { .. } => "output-gone",
+            Ending::Refused => "refused",
+            Ending::Reset => "reset",
+            Ending::TimedOut(_) => "timeout",
+            Ending::Unreachable(_) => "unreachable",
+            Ending::Local { .. } | Ending::Peer(_) => "failure",
+            Ending::Called => "called-off",
         }
     }
 

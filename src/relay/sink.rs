@@ -260,6 +260,15 @@ impl<'a> Sink<'a> {
         Self { reader: Reader::Upstream, ..self }
     }
 
+    /// Whether an error means only that nobody reads what we write, and something else tells what follows.
+    pub(crate) fn loses_quietly(&self, error: &io::Error) -> bool {
+        match self.reader {
+            Reader::Command => error.kind() == io::ErrorKind::BrokenPipe,
+            Reader::Upstream => true,
+            Reader::Peer | Reader::Output => false,
+        }
+    }
+
     /// Nobody reads it any more: from now on what comes is dropped. The descriptor is closed if it was ours.
     pub(crate) fn lose(&mut self) {
         self.to = To::Nowhere;

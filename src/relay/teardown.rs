@@ -2,6 +2,7 @@
 //! close. (Closing a TCP socket with unread input sends RST, and RST can destroy what the peer has not read yet.)
 //! It does not close the socket: its owner does, by dropping it.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub struct Teardown {
     silent_since: Instant,
     longest: Instant,
     over: bool,
+    heard_the_end: bool,
+    failure: Option<io::Error>,
 }
 
 impl Teardown {
@@ -44,7 +47,7 @@ impl Teardown {
         // What fails here is a socket that is finished already; the first read says so.
         let _ = sys::shutdown_write(peer);
         let longest = if patience == Patience::Full { LONGEST } else { SILENCE };
-        Self { patience, silent_since: now, longest: now + longest, over: false }
+        Self { patience, silent_since: now, longest: now + longest, over: false, heard_the_end: false, failure: None }
     }
 
     /// The peer is given no more than is brief, from now on.
@@ -61,8 +64,9 @@ impl Teardown {
             dropped.clear();
             match sys::read(peer, Manner::DontWait, &mut dropped) {
                 Ok(1..) => self.silent_since = Instant::now(),
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
-                Ok(0) | Err(_) => self.over = true,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(0) => (self.over, self.heard_the_end) = (true, true),
+                Err(e) => (self.over, self.failure) = (true, Some(e)),
             }
             self.over |= Instant::now() >= self.longest;
         }
@@ -74,6 +78,21 @@ impl Teardown {
         let heard_enough = self.patience == Patience::Brief && sys::unacknowledged(peer) == 0;
         self.over |= heard_enough || Instant::now() >= self.bound();
         self.over
+    }
+
+    /// Whether the peer's end has been read.
+    pub fn heard_the_end(&self) -> bool {
+        self.heard_the_end
+    }
+
+    /// Whether nothing more is read.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Why the peer's end has not been read: its RST, mostly.
+    pub fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 
     /// When to advance again, readable or not.

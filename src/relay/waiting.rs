@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::clock::{Clock, Hand};
+use super::clock::{Clock, Due, Hand};
 use super::closing::Side;
 use super::flow::{Flow, State};
 use super::outcome::Ending;
@@ -44,6 +44,7 @@ struct Polled {
     output_lost: bool,
     peer_lost: bool,
     failed: Option<io::Error>,
+    waited: Option<Duration>,
 }
 
 impl Polled {
@@ -68,13 +69,16 @@ impl Relay<'_> {
             let mut fds = Vec::with_capacity(watch.len() + 4);
             fds.extend(watch.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
             let slots = self.interests(&mut fds);
+            let before = self.witness.as_ref().map(|_| Instant::now());
             // ENOMEM or EINVAL: nothing that waiting longer would mend.
             polled.failed = sys::poll(&mut fds, bound).err();
+            polled.waited = before.map(|before| before.elapsed());
             polled.called = fds[..watch.len()].iter().any(|fd| !fd.revents().is_empty());
             for (slot, fd) in slots.iter().zip(&fds[watch.len()..]) {
                 polled.note(*slot, fd.revents());
             }
         }
+        self.show_waiting(polled.waited);
         let wanted = polled.called || until.is_some_and(|at| Instant::now() >= at);
         self.act(polled);
         wanted
@@ -103,7 +107,9 @@ impl Relay<'_> {
             fds.push(fd);
         };
         if !self.is_deciding() {
-            add(Slot::Teardown, PollFd::from_borrowed_fd(self.peer, PollFlags::IN));
+            if !self.has_heard_enough() {
+                add(Slot::Teardown, PollFd::from_borrowed_fd(self.peer, PollFlags::IN));
+            }
             return slots;
         }
         let (outgoing, incoming) = (self.flows.outgoing.as_ref(), self.flows.incoming.as_ref());
@@ -127,7 +133,7 @@ impl Relay<'_> {
     fn next_look(&self) -> Option<Instant> {
         let now = Instant::now();
         match &self.phase {
-            Phase::Closing(_, teardown) => return Some(teardown.until()),
+            Phase::Closing(_, teardown) => return self.next_glance().or_else(|| Some(teardown.until())),
             Phase::Over(_) => return Some(now),
             _ if self.flows.each().any(Flow::is_ready) => return Some(now),
             _ => {}
@@ -137,7 +143,7 @@ impl Relay<'_> {
         let retry = self.flows.each().any(Flow::needs_a_retry).then(|| now + RETRY);
         let kept = self.flows.each().filter_map(Flow::keeps_until).min();
         let due = self.clock().next().map(|(at, _)| at);
-        [acknowledged, gate, retry, kept, due].into_iter().flatten().min()
+        [acknowledged, gate, retry, kept, due, self.next_glance()].into_iter().flatten().min()
     }
 
     /// The conversation, as the clock sees it.
@@ -154,5 +160,18 @@ impl Relay<'_> {
             peers: hand(self.flows.incoming.as_ref(), self.peers_ended),
             mentioned: self.mentioned,
         }
+    }
+
+    /// A peer that says nothing but still takes what we sent is not silent: its clock starts anew.
+    pub(super) fn peer_takes_more(&mut self, due: Due) -> bool {
+        if !matches!(due, Due::Quit | Due::HalfClosed(Side::Peer)) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.unacknowledged, sys::unacknowledged(self.peer));
+        let takes = !self.closing.endless && self.unacknowledged > 0 && before != self.unacknowledged;
+        if takes {
+            self.ours_ended = Some(Instant::now());
+        }
+        takes
     }
 }

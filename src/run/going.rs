@@ -12,7 +12,7 @@ use crate::check::{self, Checks, Verdict};
 use crate::exit::{Failure, Status};
 use crate::handler::builtin::Payload;
 use crate::handler::stdio::Speaking;
-use crate::handler::{Task, reach};
+use crate::handler::{Task, reach, stages};
 use crate::net::dial::{self, Undialed};
 use crate::plan::ConnectPlan;
 use crate::relay::Deadline;
@@ -20,28 +20,40 @@ use crate::serve;
 use crate::serve::notice::Notice;
 use crate::serve::signals::Hearing;
 use crate::sys::{self, PollFd, PollFlags};
-use crate::trace::{Event, Log, reason, span};
+use crate::trace::{About, Event, Leg, Log, reason, span};
 
 /// How long `--fast-open` waits for something to put into the SYN.
 const AT_HAND: Duration = Duration::from_millis(50);
 
 /// Goes to the peer and holds the one conversation.
-pub(super) fn connect(mut plan: ConnectPlan) -> Result<Status> {
+pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
     let deadline = from_now(plan.conversation.deadline);
     if plan.options.settings.fast_open() && !has_data_at_hand(&plan.conversation.task) {
         plan.options.settings.forget_fast_open();
     }
     let ConnectPlan { endpoint, resolving, options, within, retry, conversation } = plan;
-    let terms = conversation.terms(super::COMMAND_GRACE, &[])?;
+    let terms = conversation.terms(super::COMMAND_GRACE, &[], log)?;
     sys::seal_inherited();
     let signals = signals(Hearing::One)?;
     let mut tries = retry.begin(Instant::now());
+    let since = Instant::now();
+    let about = || About { id: 1, transport: endpoint.transport.word(), local: "-".into(), peer: endpoint.to_string() };
+    let own = log.about(about);
+    if log.traces() {
+        own.say(&Event::Heading);
+    }
     let peer = loop {
         let whole = tries.bound().map(|(at, asked)| Bound { at, asked, option: "--retry-for" });
         let within = [bound(within, deadline), whole].into_iter().flatten().min_by_key(|bound| bound.at);
         let until = within.map(|within| within.at);
-        let why = match dial::dial(&endpoint, resolving, &options, until, &[signals.stop()]) {
-            Ok(peer) => break peer,
+        let dialed = stages::draw(&own, Leg::Peer, since, |watcher| {
+            dial::dial(&endpoint, resolving, &options, until, &[signals.stop()], watcher)
+        });
+        let why = match dialed {
+            Ok(mut peer) => {
+                peer.since = since;
+                break peer;
+            }
             Err(Undialed::Stopped) => return Ok(stopped(&signals)),
             Err(why) => why,
         };
@@ -90,9 +102,9 @@ fn has_data_at_hand(task: &Task) -> bool {
 }
 
 /// Looks who is there.
-pub(super) fn check(checks: &Checks) -> Result<Status> {
-    let signals = signals(Hearing::One)?;
-    match check::check(checks, &Log::new(checks.level), signals.stop()) {
+pub(super) fn check(checks: &Checks, log: &Log) -> Result<Status> {
+    let signals = signals(Hearing::Nobody)?;
+    match check::check(checks, log, signals.stop()) {
         Verdict::Open => Ok(Status::Order),
         Verdict::Alike(fate) => Ok(reach::status(fate)),
         Verdict::Mixed => Ok(Status::Failure),

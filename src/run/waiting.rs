@@ -30,7 +30,7 @@ use crate::serve::thread::Threads;
 use crate::serve::{self, Admitted, Duty, Front, Keep, Mode, Server};
 use crate::session::{Terms, host};
 use crate::sys::{self, process};
-use crate::trace::{Event, Level, reason, span};
+use crate::trace::{Event, Level, Log, reason, span};
 
 /// Descriptors that are left free for what a moment needs: a listener's, a name's, a message's.
 const SPARE: u64 = 2;
@@ -39,7 +39,7 @@ const SPARE: u64 = 2;
 const HOST: u64 = 4;
 
 /// Binds, or takes what is bound, and serves whoever comes.
-pub(super) fn listen(mut plan: ListenPlan) -> Result<Status> {
+pub(super) fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
     let one = plan.keep == Keep::One;
     let activated = activated(&plan)?;
     look_up_names(&mut plan)?;
@@ -49,7 +49,7 @@ pub(super) fn listen(mut plan: ListenPlan) -> Result<Status> {
     let first_by = bound(plan.first_within, deadline);
     let until = first_by.map(|first_by| first_by.at);
     let command_grace = if one { super::COMMAND_GRACE } else { Duration::ZERO };
-    let mut terms = plan.conversation.terms(command_grace, &privileges.variables())?;
+    let mut terms = plan.conversation.terms(command_grace, &privileges.variables(), log)?;
     // One that is alone may have a terminal, and somebody to decide.
     terms.hangup_grace = (!one).then_some(plan.grace);
     let log = terms.log.clone();
@@ -70,7 +70,8 @@ pub(super) fn listen(mut plan: ListenPlan) -> Result<Status> {
         may_converse(&listeners)?;
     }
     for listener in &listeners {
-        log.say(&Event::Listening { local: &listener.local.to_string() });
+        let (local, transport) = (listener.local.to_string(), plan.site.transport().word());
+        log.say(&Event::Listening { local: &local, transport });
         if let Some((granted, wanted)) = listener.clipped().filter(|_| log.wants(Level::Everything)) {
             let sizes = format!("receive buffer of {} KiB, wanted {}", granted / 1024, wanted / 1024);
             log.say(&Event::Option(&format!("{sizes}: the kernel's limit (net.core.rmem_max)")));

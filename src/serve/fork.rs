@@ -15,12 +15,12 @@ use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::net::connection::Connection;
 use crate::session::lent::Lent;
+use crate::session::register::Register;
 use crate::session::{self, Attention, Call, Report, Terms, Watch};
 use crate::sys::board::Slot;
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
 use crate::sys::vigil::Vigil;
 use crate::sys::{self, Pid, PollFlags, Signal};
-use crate::trace::Event;
 
 /// Serves in processes.
 #[derive(Debug)]
@@ -70,13 +70,8 @@ impl<'s> Forks<'s> {
                 return Err(Box::new((back.0, io::Error::other(back.1.to_string()))));
             }
             Err(back) => {
-                let e = back.1;
-                self.terms.log.say(&Event::Failure(&e.to_string()));
-                self.over.push(Over {
-                    ip,
-                    slot: None,
-                    report: Report { status: Failure::status(&e), output_gone: false },
-                });
+                let report = session::not_begun(*back, &self.terms.log);
+                self.over.push(Over { ip, slot: None, report });
             }
         }
         Ok(())
@@ -88,7 +83,7 @@ impl<'s> Forks<'s> {
         // The parent's conversations are not ours: their sockets must not stay open with us.
         self.lent.clear();
         self.finishing.clear();
-        self.terms.roster = Roster::default();
+        (self.terms.roster, self.terms.register) = (Roster::default(), Register::default());
         let report = self.signals.renew().ok().map(|()| {
             forked.unblock();
             hold(peer, number, &self.terms, self.signals, self.grace)
@@ -169,6 +164,9 @@ fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace
     let mut attention = Attention {
         watch,
         answer: &mut |watch| {
+            if stopping.take_question() {
+                terms.register.tell(&terms.log);
+            }
             let phase = stopping.heed();
             (watch.bells, watch.until) = (stopping.bells(), stopping.until());
             if phase == Phase::AtOnce || is_evicted() { Call::End } else { Call::GoOn }
@@ -237,6 +235,12 @@ impl Dispatch for Forks<'_> {
         if let Some(meant) = self.forked.values().find(|conversation| conversation.slot == Some(slot)) {
             meant.child.signal(Signal::TERM);
         }
+    }
+
+    fn tell(&self) {
+        self.terms.register.tell(&self.terms.log);
+        // Each of these knows the question; a command would die of it.
+        self.forked.values().for_each(|conversation| conversation.child.signal(Signal::USR1));
     }
 
     fn end(&mut self) {

@@ -113,4 +113,8 @@ impl Dispatch for Hosted {
     fn end(&mut self) {
         self.threads.end();
     }
+
+    fn tell(&self) {
+        self.threads.tell();
+    }
 }

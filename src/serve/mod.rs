@@ -8,6 +8,7 @@ pub mod fork;
 mod guests;
 pub mod hosted;
 pub mod notice;
+mod one;
 pub mod privileges;
 pub mod ready;
 pub mod signals;
@@ -22,14 +23,13 @@ use std::time::{Duration, Instant};
 
 use self::admission::Admission;
 use self::guests::Guests;
-use self::notice::Notice;
-use self::signals::Signals;
+pub use self::one::{alone, meet};
 use self::stopping::{Phase, Stopping};
 use self::thread::Threads;
 use crate::exit::Status;
 use crate::net::connection::Connection;
 use crate::net::listen::Listener;
-use crate::session::{self, Attention, Call, Deadline, Report, Terms, Watch};
+use crate::session::{Deadline, Report, Terms};
 use crate::sys::{self, PollFd, PollFlags, Signal};
 use crate::trace::{Event, Log, reason};
 
@@ -113,6 +113,9 @@ pub trait Dispatch {
 
     /// Ends every conversation now.
     fn end(&mut self) {}
+
+    /// Somebody wants to know how the conversations stand.
+    fn tell(&self) {}
 }
 
 /// What a server is to do.
@@ -136,6 +139,8 @@ pub struct Server<'s> {
     duty: Duty,
     log: Log,
     held: Option<Admitted>,
+    /// How many have been admitted.
+    admitted: u64,
     pause: Option<Instant>,
     said_pause: bool,
     output_gone: bool,
@@ -153,6 +158,7 @@ impl<'s> Server<'s> {
             duty,
             log,
             held: None,
+            admitted: 0,
             pause: None,
             said_pause: false,
             output_gone: false,
@@ -237,6 +243,9 @@ impl<'s> Server<'s> {
         if self.output_gone {
             self.front.stopping.ask();
         }
+        if self.front.stopping.take_question() {
+            dispatch.tell();
+        }
         let phase = self.front.stopping.heed();
         if phase != Phase::Serving {
             self.front.listeners.clear();
@@ -294,7 +303,11 @@ impl<'s> Server<'s> {
             Ok(None) => {}
             Err(error) => self.rest(&error),
             Ok(admitted) => {
-                self.held = admitted;
+                self.held = admitted.map(|(mut peer, number)| {
+                    self.admitted += 1;
+                    peer.id = self.admitted;
+                    (peer, number)
+                });
                 self.duty.first_by = None;
                 if let Keep::Count(left) = &mut self.duty.keep {
                     *left = left.saturating_sub(1);
@@ -313,53 +326,11 @@ fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Resul
     match admission.admit(&peer) {
         Ok(number) => Ok(Some((peer, number))),
         Err(why) => {
-            log.say(&Event::Refused { peer: &peer.name().to_string(), why });
+            let (name, transport) = (peer.name().to_string(), peer.transport.word());
+            log.say(&Event::Refused { peer: &name, transport, why });
             Ok(None)
         }
     }
-}
-
-/// Waits for the one peer that is to be served. None after a signal; fails with `TimedOut` at `until`.
-pub fn meet(
-    listeners: &[Listener],
-    mut admission: Admission,
-    until: Option<Instant>,
-    signals: &Signals,
-    log: &Log,
-) -> io::Result<Option<Admitted>> {
-    loop {
-        let all = listeners.iter().map(AsFd::as_fd).chain([signals.stop()]);
-        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        sys::poll(&mut fds, until)?;
-        match fds.iter().position(|fd| !fd.revents().is_empty()) {
-            Some(at) if at == listeners.len() => return Ok(None),
-            Some(at) => match admit(&listeners[at], &mut admission, log) {
-                Ok(None) => {}
-                // Somebody else may give back what is lacking.
-                Err(_) => std::thread::sleep(PAUSE),
-                admitted => return admitted,
-            },
-            None if until.is_some_and(|until| Instant::now() >= until) => return Err(io::ErrorKind::TimedOut.into()),
-            None => {}
-        }
-    }
-}
-
-/// Holds the only conversation of a process: the first signal ends it, of which `notice` is told.
-pub fn alone(
-    (peer, number): Admitted,
-    terms: &Terms,
-    deadline: Option<Deadline>,
-    signals: &Signals,
-    notice: &Notice,
-) -> Report {
-    let mut answer = |watch: &mut Watch<'_>| {
-        notice.stopping();
-        watch.bells.clear();
-        Call::End
-    };
-    let watch = Watch { bells: vec![signals.stop()], until: None };
-    session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
 }
 
 /// Hears what anybody sends, in a thread for each listener, until one of them ends or a signal comes.
@@ -378,6 +349,9 @@ pub fn everybody(connections: Vec<Connection>, mut threads: Threads, front: &mut
         for over in threads.ended() {
             status = if status == Status::Order { over.report.status } else { status };
             front.stopping.ask();
+        }
+        if front.stopping.take_question() {
+            threads.tell();
         }
         front.stopping.heed();
     }

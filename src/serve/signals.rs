@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level};
 
 use crate::sys::{self, Manner, PipeEnds, PollFlags, process};
@@ -14,6 +14,8 @@ use crate::sys::{self, Manner, PipeEnds, PollFlags, process};
 /// What a process needs to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
+    /// No conversation: INT, TERM and HUP stop, and there is nothing to tell of.
+    Nobody,
     /// One conversation: INT, TERM and HUP stop.
     One,
     /// Many: INT and TERM stop, HUP is passed on.
@@ -26,10 +28,11 @@ pub enum Hearing {
 #[derive(Debug)]
 pub struct Signals {
     stop: SelfPipe,
-    /// HUP where that does not stop, and the ends of children.
+    /// HUP where that does not stop, the ends of children, and questions.
     bell: SelfPipe,
     hangup: Arc<AtomicBool>,
     child: Arc<AtomicBool>,
+    question: Arc<AtomicBool>,
     last: Arc<AtomicUsize>,
     /// Few processes are ever told to stop twice, or have threads to tell: made when it is asked for.
     kill: OnceLock<(OwnedFd, OwnedFd)>,
@@ -51,21 +54,28 @@ impl Signals {
     pub fn new(hearing: Hearing) -> io::Result<Self> {
         process::set_default(SIGCHLD);
         let last = Arc::new(AtomicUsize::new(0));
-        let (hangup, child) = (Arc::default(), Arc::default());
+        let (hangup, child, question) = (Arc::default(), Arc::default(), Arc::default());
         let (mut stop, mut bell) = (SelfPipe::new()?, SelfPipe::new()?);
-        let stopping: &[i32] = if hearing == Hearing::One { &[SIGINT, SIGTERM, SIGHUP] } else { &[SIGINT, SIGTERM] };
+        let is_server = matches!(hearing, Hearing::Many | Hearing::Processes);
+        let stopping: &[i32] = if is_server { &[SIGINT, SIGTERM] } else { &[SIGINT, SIGTERM, SIGHUP] };
         for &signal in stopping.iter().filter(|signal| is_heard(**signal)) {
             // Which one it was is noted first, so that who hears may ask.
             flag::register_usize(signal, Arc::clone(&last), usize::try_from(signal).unwrap_or_default())?;
             stop.ring_at(signal)?;
         }
-        if hearing != Hearing::One && is_heard(SIGHUP) {
+        if is_server && is_heard(SIGHUP) {
             bell.ring_for(SIGHUP, &hangup)?;
+        }
+        if hearing == Hearing::Nobody {
+            // Noted, so that it does not kill; without a copy of the bell, for whom descriptors are few.
+            flag::register(SIGUSR1, Arc::clone(&question))?;
+        } else {
+            bell.ring_for(SIGUSR1, &question)?;
         }
         if hearing == Hearing::Processes {
             bell.ring_for(SIGCHLD, &child)?;
         }
-        Ok(Self { stop, bell, hangup, child, last, kill: OnceLock::new(), stage: Mutex::default() })
+        Ok(Self { stop, bell, hangup, child, question, last, kill: OnceLock::new(), stage: Mutex::default() })
     }
 
     /// In a process that was forked from the one which has made this: from now on it hears of its own signals, and the
@@ -74,6 +84,7 @@ impl Signals {
         self.last.store(0, Ordering::Relaxed);
         self.hangup.store(false, Ordering::Relaxed);
         self.child.store(false, Ordering::Relaxed);
+        self.question.store(false, Ordering::Relaxed);
         *self.stage() = Stage { forked: true, escalated: false };
         // No server any more: whatever it starts is waited for by other means.
         process::set_default(SIGCHLD);
@@ -96,27 +107,32 @@ impl Signals {
         made.ok_or_else(|| io::Error::other("there is no pipe"))
     }
 
-    /// Readable after HUP, where that does not stop, and after a child's end, where those are heard of; until both
-    /// have been taken.
+    /// Readable after HUP, where that does not stop, after a child's end, where those are heard of, and after USR1;
+    /// until all have been taken.
     pub fn bell(&self) -> BorrowedFd<'_> {
         self.bell.reader.as_fd()
     }
 
     /// Whether a HUP has come since the last question.
     pub fn take_hangup(&self) -> bool {
-        self.take(&self.hangup, &self.child)
+        self.take(&self.hangup)
     }
 
     /// Whether a child has ended since the last question.
     pub fn take_child(&self) -> bool {
-        self.take(&self.child, &self.hangup)
+        self.take(&self.child)
     }
 
-    fn take(&self, wanted: &AtomicBool, other: &AtomicBool) -> bool {
+    /// Whether somebody has asked since the last question how the conversations stand (USR1).
+    pub fn take_question(&self) -> bool {
+        self.take(&self.question)
+    }
+
+    fn take(&self, wanted: &AtomicBool) -> bool {
         let taken = wanted.swap(false, Ordering::SeqCst);
         if taken {
             self.bell.silence();
-            if other.load(Ordering::SeqCst) {
+            if [&self.hangup, &self.child, &self.question].iter().any(|other| other.load(Ordering::SeqCst)) {
                 // What was silenced may have been its.
                 self.bell.ring();
             }

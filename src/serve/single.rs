@@ -36,6 +36,9 @@ impl Dispatch for Single<'_> {
         let mut attention = Attention {
             watch: Watch { bells, until: None },
             answer: &mut |watch| {
+                if stopping.take_question() {
+                    terms.register.tell(&terms.log);
+                }
                 let phase = stopping.heed();
                 listeners.iter().for_each(Listener::carry);
                 let waits = |listener: &Listener| {

@@ -79,6 +79,11 @@ impl<'s> Stopping<'s> {
         }
     }
 
+    /// Whether somebody has asked since the last question how the conversations stand.
+    pub fn take_question(&self) -> bool {
+        self.signals.take_question()
+    }
+
     /// Sees to what has happened, and tells how far it has come.
     pub fn heed(&mut self) -> Phase {
         if self.signals.take_hangup() {

@@ -101,6 +101,10 @@ impl Dispatch for Threads {
     fn bells(&self) -> Vec<BorrowedFd<'_>> {
         vec![self.bell.as_fd()]
     }
+
+    fn tell(&self) {
+        self.shared.terms.register.tell(&self.shared.terms.log);
+    }
 }
 
 impl Shared {

@@ -98,27 +98,6 @@ pub fn peer_credentials(socket: BorrowedFd<'_>) -> Option<Credentials> {
     Some(Credentials { pid: who.pid.as_raw_nonzero().get(), uid: who.uid.as_raw(), gid: who.gid.as_raw() })
 }
 
-/// Payload bytes of a TCP connection so far, as the kernel counts them: sent (once each) and received.
-/// None where `TCP_INFO` does not tell (another family, a kernel before 4.19).
-pub fn tcp_bytes(socket: BorrowedFd<'_>) -> Option<(u64, u64)> {
-    const RECEIVED: usize = 128;
-    const SENT: usize = 200;
-    const RESENT: usize = 208;
-    let mut info = [0u8; 256];
-    let mut len = libc::socklen_t::try_from(info.len()).ok()?;
-    // SAFETY: the kernel writes at most `len` bytes into the array and says how many.
-    let r = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
-    };
-    let at = |i: usize| Some(u64::from_ne_bytes(info.get(i..i + 8)?.try_into().ok()?));
-    if r == -1 || (len as usize) < RESENT + 8 {
-        return None;
-    }
-    // The peer's FIN counts as a byte received: the states after it are TIME-WAIT, CLOSE, CLOSE-WAIT, LAST-ACK, CLOSING.
-    let fin = u64::from(matches!(info[0], 6..=9 | 11));
-    Some((at(SENT)?.saturating_sub(at(RESENT)?), at(RECEIVED)?.saturating_sub(fin)))
-}
-
 /// Lets data travel in the SYN of a connection that is to be opened, where the peer has given us a cookie
 /// (`TCP_FASTOPEN_CONNECT`): connect(2) then returns at once, and the SYN waits for the first data.
 pub fn fast_open_connect(socket: BorrowedFd<'_>) -> io::Result<()> {

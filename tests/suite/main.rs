@@ -27,6 +27,7 @@
 //!   * `supervision`: commands whose clients are gone
 //!   * `passage`: by which way bytes go, between every pair of ends
 //!   * `unix`: paths, credentials and datagrams of unix sockets
+//!   * `trace`: what is shown of conversations: events, `--trace`, `--confirm`, SIGUSR1
 //!   * `dialing`: which address answers, how often it is tried, what sockets are set to
 //!   * `checking`: `--check`, who is there
 //!   * `docs`: the man page, the completions and the README against the command line
@@ -63,4 +64,5 @@ mod passage;
 mod sharing;
 mod signals;
 mod supervision;
+mod trace;
 mod unix;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -173,6 +173,16 @@ impl PeerStream {
         assert_eq!(*self.rest.lock().unwrap(), b"", "the peer expected silence");
         let quiet = !readable_by(&self.socket, Instant::now() + time);
         assert!(quiet, "the peer expected {time:?} of silence");
+    }
+
+    /// Waits until `count` bytes have come, and reads none of them.
+    #[track_caller]
+    pub(crate) fn hears_nothing_until_it_has(&self, count: usize) {
+        let (mut buffer, deadline) = (vec![MaybeUninit::uninit(); count], deadline());
+        while self.socket.peek(&mut buffer).expect("peek") < count {
+            assert!(Instant::now() < deadline, "{count} bytes never came");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     #[track_caller]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket};
 
 use super::Undialed;
+use super::stage::{Stage, Watcher};
 use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::options::{Dialing, Moment};
@@ -64,6 +65,7 @@ pub enum Question<'a> {
 
 /// How a race stands.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each peer")]
 pub enum Standing {
     /// Somebody may answer still.
     Running,
@@ -85,6 +87,7 @@ pub struct Race<'a> {
     failed: Vec<(usize, Address, io::Error)>,
     begun: usize,
     next_at: Option<Instant>,
+    watcher: Watcher<'a>,
 }
 
 #[derive(Debug)]
@@ -109,7 +112,14 @@ impl<'a> Race<'a> {
         spare: &'a Spare,
     ) -> Self {
         let (running, failed, ahead) = (Vec::new(), Vec::new(), addresses.into());
-        Self { transport, options, question, spare, ahead, running, failed, begun: 0, next_at: None }
+        let (next_at, watcher) = (None, Watcher::default());
+        Self { transport, options, question, spare, ahead, running, failed, begun: 0, next_at, watcher }
+    }
+
+    /// The same race, which somebody watches.
+    #[must_use]
+    pub fn watched(self, watcher: Watcher<'a>) -> Self {
+        Self { watcher, ..self }
     }
 
     /// What is to be polled.
@@ -147,8 +157,11 @@ impl<'a> Race<'a> {
 
     /// Gives up: everybody who was asked and has not answered is too late. Those sockets close.
     pub fn abandon(mut self) -> Undialed {
-        let late = self.running.drain(..).map(|attempt| (attempt.number, attempt.address, late()));
-        self.failed.extend(late.collect::<Vec<_>>());
+        for attempt in self.running.drain(..) {
+            let late = late();
+            self.watcher.show(&Stage::Failed(&attempt.address, &late));
+            self.failed.push((attempt.number, attempt.address, late));
+        }
         self.lost()
     }
 
@@ -184,6 +197,10 @@ impl<'a> Race<'a> {
             // The own machine has answered before connect(2) returned.
             step = attempt.step(self.question, now);
         }
+        if self.watcher.is_there() {
+            let state = sys::states::info(attempt.socket.as_fd()).map(|info| info.state);
+            self.watcher.show(&Stage::Began(&attempt.address, state));
+        }
         Ok(self.judge(attempt, step, now))
     }
 
@@ -199,8 +216,9 @@ impl<'a> Race<'a> {
                 let took = attempt.began.elapsed();
                 let (number, address) = (attempt.number, attempt.address.clone());
                 match attempt.connection(self.transport, self.options.settings.fast_open()) {
-                    Ok(connection) => {
+                    Ok(mut connection) => {
                         self.running.clear();
+                        connection.handshake = Some(took);
                         return Some(Standing::Won(Box::new(connection), took));
                     }
                     Err(error) => {
@@ -220,6 +238,7 @@ impl<'a> Race<'a> {
     }
 
     fn fail(&mut self, number: usize, address: Address, error: io::Error, now: Instant) {
+        self.watcher.show(&Stage::Failed(&address, &error));
         self.failed.push((number, address, error));
         self.next_at = Some(now);
     }

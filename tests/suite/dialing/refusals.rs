@@ -72,7 +72,6 @@ fn an_option_that_cannot_act_is_refused() {
         "connect --retry-for 0 h 9",
         "connect --retry 0 h 9",
         "connect --stable 1 h 9",
-        "connect --json h 9",
         "udp connect --payload x h 9",
         "connect -z --payload x h 9",
         "udp connect -z --stable 1 h 9",

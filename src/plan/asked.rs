@@ -1,0 +1,150 @@
+//! All that was asked, as one value, for those who look for combinations without sense and for what follows from none
+//! being given. It refuses nothing.
+
+use std::time::Duration;
+
+use super::typed::{Going, Waiting};
+use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, SayArgs, ShareArgs, WhatArgs};
+use crate::handler::command::Joined;
+use crate::net::endpoint::Site;
+use crate::net::options::{Setting, Settings};
+use crate::net::resolve::Family;
+use crate::net::transport::Transport;
+use crate::serve::{Keep, Mode};
+
+/// All that was asked, for those combinations that make no sense.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(super) struct Asked<'a> {
+    pub(super) transport: Transport,
+    pub(super) many: Option<&'a ManyArgs>,
+    pub(super) what: &'a WhatArgs,
+    pub(super) letters: &'a LetterArgs,
+    pub(super) share: ShareArgs,
+    pub(super) ends: &'a EndArgs,
+    pub(super) says: &'a SayArgs,
+    pub(super) within: Option<Duration>,
+    pub(super) both_families: bool,
+    /// How names are resolved was asked for.
+    pub(super) resolving: bool,
+    pub(super) per_datagram: bool,
+    pub(super) backlog: bool,
+    pub(super) settings: &'a Settings,
+    pub(super) activated: bool,
+    pub(super) privileges: Option<&'a PrivilegeArgs>,
+    pub(super) going: Option<&'a Going>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of_waiting(waiting: &'a Waiting) -> Self {
+        Self {
+            transport: waiting.site.transport(),
+            many: Some(&waiting.many),
+            what: &waiting.talk.what,
+            letters: &waiting.letters,
+            share: waiting.share,
+            ends: &waiting.talk.ends,
+            says: &waiting.talk.says,
+            within: waiting.within,
+            both_families: waiting.both_families,
+            resolving: waiting.resolving.numeric || waiting.resolving.family != Family::Any,
+            per_datagram: waiting.options.postal.each,
+            backlog: waiting.backlog.is_some(),
+            settings: &waiting.options.settings,
+            activated: matches!(waiting.site, Site::Activated(_)),
+            privileges: Some(&waiting.privileges),
+            going: None,
+        }
+    }
+
+    pub(super) fn of_going(going: &'a Going) -> Self {
+        Self {
+            transport: going.transport,
+            many: None,
+            what: &going.talk.what,
+            letters: &going.letters,
+            share: ShareArgs::default(),
+            ends: &going.talk.ends,
+            says: &going.talk.says,
+            within: going.within,
+            both_families: going.both_families,
+            resolving: false,
+            per_datagram: false,
+            backlog: false,
+            settings: &going.options.settings,
+            activated: false,
+            privileges: None,
+            going: Some(going),
+        }
+    }
+
+    /// How many at once. Forwarding is for many, where nothing else is said.
+    pub(super) fn mode(&self) -> Mode {
+        let asked = self.many.and_then(ManyArgs::asked_mode);
+        let counted = self.many.is_none_or(|many| many.count.is_some());
+        let usual = if self.what.to.is_some() && !counted { Mode::Thread } else { Mode::Single };
+        asked.unwrap_or(usual)
+    }
+
+    pub(super) fn keep(&self) -> Keep {
+        match self.many {
+            Some(ManyArgs { count: Some(count), .. }) => Keep::Count(*count),
+            Some(many) if many.keep_open || self.mode() != Mode::Single => Keep::Open,
+            _ => Keep::One,
+        }
+    }
+
+    /// Datagrams from anybody, for nobody in particular.
+    pub(super) fn hears_everybody(&self) -> bool {
+        let single = self.mode() == Mode::Single && self.keep() == Keep::Open;
+        single && self.is_stdio() && self.is_endless() && !self.per_datagram
+    }
+
+    pub(super) fn is_server(&self) -> bool {
+        self.keep() != Keep::One
+    }
+
+    /// Whether no handler was asked for, so that it is about standard input and output.
+    pub(super) fn is_stdio(&self) -> bool {
+        self.what.handlers() == 0
+    }
+
+    /// Whether peers share standard input and output.
+    pub(super) fn is_shared(&self) -> bool {
+        self.share.fan_out || self.share.hub
+    }
+
+    pub(super) fn is_endless(&self) -> bool {
+        !self.transport.has_ends()
+    }
+
+    /// Whether somebody goes to a peer and this is so.
+    pub(super) fn goes(&self, and: impl Fn(&Going) -> bool) -> bool {
+        self.going.is_some_and(and)
+    }
+
+    pub(super) fn sets(&self, one: fn(&Setting) -> bool) -> bool {
+        self.settings.iter().any(one)
+    }
+
+    pub(super) fn checks(&self) -> bool {
+        self.goes(|going| going.check.asked.check)
+    }
+
+    /// Whether a command holds the socket itself.
+    pub(super) fn lends_the_socket(&self) -> bool {
+        self.what.runs_a_command() && self.what.joined(self.ends, self.says, self.transport) == Joined::Socket
+    }
+
+    pub(super) fn has_letters(&self) -> bool {
+        let letters = self.letters;
+        letters.lines && !self.is_shared()
+            || letters.size.is_some()
+            || letters.datagrams.is_some()
+            || letters.eof_datagram
+    }
+}
+
+/// What stands before the colon of `USER:GROUP`.
+pub(super) fn user_of(word: &str) -> &str {
+    word.split_once(':').map_or(word, |(user, _)| user)
+}

@@ -1,0 +1,63 @@
+//! One peer, and no server: it is waited for, and served alone. Nobody else is.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use super::admission::Admission;
+use super::notice::Notice;
+use super::signals::Signals;
+use super::{Admitted, PAUSE, admit};
+use crate::net::listen::Listener;
+use crate::session::{self, Attention, Call, Deadline, Report, Terms, Watch};
+use crate::sys::{self, PollFd, PollFlags};
+use crate::trace::Log;
+
+/// Waits for the one peer that is to be served. None after a signal; fails with `TimedOut` at `until`.
+pub fn meet(
+    listeners: &[Listener],
+    mut admission: Admission,
+    until: Option<Instant>,
+    signals: &Signals,
+    log: &Log,
+) -> io::Result<Option<Admitted>> {
+    loop {
+        let all = listeners.iter().map(AsFd::as_fd).chain([signals.stop()]);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        sys::poll(&mut fds, until)?;
+        match fds.iter().position(|fd| !fd.revents().is_empty()) {
+            Some(at) if at == listeners.len() => return Ok(None),
+            Some(at) => match admit(&listeners[at], &mut admission, log) {
+                Ok(None) => {}
+                // Somebody else may give back what is lacking.
+                Err(_) => std::thread::sleep(PAUSE),
+                admitted => return admitted,
+            },
+            None if until.is_some_and(|until| Instant::now() >= until) => return Err(io::ErrorKind::TimedOut.into()),
+            None => {}
+        }
+    }
+}
+
+/// Holds the only conversation of a process: the first signal to stop ends it, of which `notice` is told.
+pub fn alone(
+    (peer, number): Admitted,
+    terms: &Terms,
+    deadline: Option<Deadline>,
+    signals: &Signals,
+    notice: &Notice,
+) -> Report {
+    let mut answer = |watch: &mut Watch<'_>| {
+        if signals.take_question() {
+            terms.register.tell(&terms.log);
+        }
+        if !signals.stopped() {
+            return Call::GoOn;
+        }
+        notice.stopping();
+        watch.bells.clear();
+        Call::End
+    };
+    let watch = Watch { bells: vec![signals.stop(), signals.bell()], until: None };
+    session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
+}

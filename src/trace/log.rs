@@ -1,0 +1,162 @@
+//! Where sentences go, how many of them, and as what: text or JSON. A line is one write(2), so that threads and
+//! processes never interleave. It knows no sentence.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{Event, Leg, Level, fields};
+
+/// The columns of a screen.
+const WIDTH: usize = 80;
+
+/// A piece of a picture, under its conversation's number, as wide as a screen.
+fn drawn(event: &Event<'_>, about: &About) -> String {
+    let leg = match event {
+        Event::Step(moment) => moment.leg,
+        Event::Verdict(verdict) => verdict.leg,
+        _ => Leg::Peer,
+    };
+    let numbered = |line: &str| cut(format!("#{}{} {line}", about.id, leg.mark())) + "\n";
+    event.to_string().lines().map(numbered).collect()
+}
+
+/// What of a line fits the screen; dots stand for the rest.
+fn cut(line: String) -> String {
+    if line.chars().count() <= WIDTH {
+        return line;
+    }
+    line.chars().take(WIDTH - 3).chain("...".chars()).collect()
+}
+
+/// What a line looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// `fincat: PEER: SENTENCE`.
+    #[default]
+    Text,
+    /// One object of JSON.
+    Json,
+}
+
+/// What is to be said, how and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saying {
+    /// How much.
+    pub level: Level,
+    /// As what.
+    pub style: Style,
+    /// The life of each conversation is drawn.
+    pub traces: bool,
+    /// Where; on standard error where nothing is said.
+    pub to: Option<Place>,
+}
+
+/// Where a log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To a descriptor that our caller has opened.
+    Descriptor(i32),
+    /// To the end of a file.
+    File(PathBuf),
+}
+
+/// The conversation that a line is about.
+#[derive(Debug)]
+pub struct About {
+    /// Its number, from 1 on.
+    pub id: u64,
+    /// "tcp", "udp", "unix" …
+    pub transport: &'static str,
+    /// Our end.
+    pub local: String,
+    /// Who the peer is.
+    pub peer: String,
+}
+
+/// Where sentences go, and how many of them.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    level: Level,
+    style: Style,
+    traces: bool,
+    /// Standard error where there is none.
+    to: Option<Arc<File>>,
+    about: Option<Arc<About>>,
+}
+
+impl Log {
+    /// A log on standard error, or on what was opened for it.
+    pub fn new(saying: &Saying, to: Option<File>) -> Self {
+        let Saying { level, style, traces, .. } = *saying;
+        Self { level, style, traces, to: to.map(Arc::new), about: None }
+    }
+
+    /// Whether the life of each conversation is drawn.
+    pub fn traces(&self) -> bool {
+        self.traces
+    }
+
+    /// The same log for one conversation, which is described where that will be read.
+    #[must_use]
+    pub fn about(&self, describe: impl FnOnce() -> About) -> Self {
+        // Nothing below -v names a conversation, and a server has many.
+        let about = (self.level >= Level::Conversations || self.traces).then(|| Arc::new(describe()));
+        Self { about, ..self.clone() }
+    }
+
+    /// The same log for one conversation, whatever is wanted.
+    #[must_use]
+    pub fn naming(&self, about: About) -> Self {
+        Self { about: Some(Arc::new(about)), ..self.clone() }
+    }
+
+    /// Whether sentences of `level` are wanted, for those whose words cost something.
+    pub fn wants(&self, level: Level) -> bool {
+        self.level >= level
+    }
+
+    /// Says it, if somebody wants to hear it. A standard error that is gone changes nothing.
+    pub fn say(&self, event: &Event<'_>) {
+        if self.level < event.level() {
+            return;
+        }
+        let line = match (self.style, &self.about) {
+            // A picture's heading says nothing to a program.
+            (Style::Json, _) if matches!(event, Event::Heading) => return,
+            (Style::Json, about) => fields::line(SystemTime::now(), event, about.as_deref()),
+            (Style::Text, Some(about)) if event.is_drawn() => drawn(event, about),
+            (Style::Text, Some(about)) if event.is_about_a_peer() => format!("fincat: {}: {event}\n", about.peer),
+            (Style::Text, _) => format!("fincat: {event}\n"),
+        };
+        // One write(2): a line that is torn would be worse than one that is lost.
+        let write = || match &self.to {
+            Some(file) => (&**file).write(line.as_bytes()),
+            None => io::stderr().write(line.as_bytes()),
+        };
+        while write().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Moment, Step};
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_picture_fits_the_screen() {
+        let (local, peer) = (String::new(), String::new());
+        let about = About { id: 1234, transport: "tcp", local, peer };
+        let note = Some("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535");
+        let (at, state) = (Duration::from_secs(123_456), Some("SYN-SENT"));
+        let moment = Moment { leg: Leg::Upstream, step: Step::Attempt, at, tcp: true, state, inferred: true, note };
+        let line = drawn(&Event::Step(moment), &about);
+        assert_eq!(line, "#1234+ 123456000.000 |-------- SYN -------->| SYN-SENT (inferred) [2001:db8:1...\n");
+        assert_eq!(line.len(), WIDTH + 1);
+        let heading = drawn(&Event::Heading, &About { id: 1, ..about });
+        assert_eq!(heading, "#1        ms |us                peer| our end, as the kernel shows it\n");
+    }
+}
