@@ -30,6 +30,7 @@
 //!   * `trace`: what is shown of conversations: events, `--trace`, `--confirm`, SIGUSR1
 //!   * `dialing`: which address answers, how often it is tried, what sockets are set to
 //!   * `checking`: `--check`, who is there
+//!   * `reliability`: nothing is lost: faults, abuse, load and neighbours
 //!   * `docs`: the man page, the completions and the README against the command line
 //!   * `house`: the source against the design
 //!
@@ -61,6 +62,7 @@ mod handlers;
 mod house;
 mod messages;
 mod passage;
+mod reliability;
 mod sharing;
 mod signals;
 mod supervision;
