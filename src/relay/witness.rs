@@ -322,7 +322,8 @@ impl Witness {
     /// It is decided how the conversation ends.
     pub(super) fn ending(&mut self, peer: BorrowedFd<'_>, ending: &Ending) {
         match ending {
-            Ending::Reset | Ending::Refused => self.fail(peer, Step::PeersReset),
+            Ending::Reset => self.fail(peer, Step::PeersReset),
+            Ending::Refused => self.fail(peer, Step::Refused),
             Ending::Abort => self.fail(peer, Step::OurReset),
             Ending::TimedOut(Bound::Network) | Ending::Unreachable(_) => self.fail(peer, Step::Lost),
             _ => {}
@@ -342,7 +343,7 @@ impl Witness {
     }
 
     /// Says what has become of it; the socket is still open.
-    pub fn conclude(&mut self, peer: BorrowedFd<'_>, ending: &Ending, sent: u64, received: u64) {
+    pub fn conclude(&mut self, peer: BorrowedFd<'_>, ending: &Ending, sent: Option<u64>, received: Option<u64>) {
         let info = states::info(peer);
         self.note_acknowledgement(peer, info.as_ref());
         let unacknowledged = info.map(|_| unacknowledged(peer, self.our_fin && !self.acknowledged));
