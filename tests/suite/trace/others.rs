@@ -49,7 +49,9 @@ fn a_command_on_the_socket(case: Case) {
     let (mut tool, peer) = case.pair(Stdin::Null, &args);
     peer.write("one\n");
     assert_eq!(peer.read(4), b"one\n");
-    expect_ss(&wait_step(&tool, "sent"));
+    let sent = wait_step(&tool, "sent");
+    assert_eq!(sent["note"], "sampled", "the command may have done more since");
+    expect_ss(&sent);
     peer.write("two\n");
     peer.shutdown();
     assert_eq!(peer.read_to_end(), b"bye\n");
