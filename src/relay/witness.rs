@@ -304,3 +304,32 @@ pub(super) fn is_acknowledged(peer: BorrowedFd<'_>, info: &Info) -> bool {
 pub(super) fn unacknowledged(peer: BorrowedFd<'_>, fin: bool) -> u64 {
     sys::unacknowledged(peer).saturating_sub(fin.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel shows when a step is looked at may be older or newer than the step.
+    #[test]
+    fn states_that_follow_from_what_came_before() {
+        let beginning = Beginning { leg: Leg::Peer, since: Instant::now(), accepted: false, handshake: None };
+        let witness = |first_fin, our_fin, peers_fin| {
+            let new = Witness::new(&Log::default(), &beginning, true);
+            Witness { first_fin, our_fin, peers_fin, ..new }
+        };
+        let (ours, theirs) = (witness(Some(Side::We), true, false), witness(Some(Side::Peer), true, true));
+        for (witness, step, shown, told) in [
+            (&ours, Step::OurFin, State::FinWait1, ("FIN-WAIT-1", false)),
+            (&ours, Step::OurFin, State::FinWait2, ("FIN-WAIT-1", true)),
+            (&ours, Step::OurFin, State::Closed, ("FIN-WAIT-1", true)),
+            (&ours, Step::PeersFin, State::Closed, ("TIME-WAIT", true)),
+            (&ours, Step::Acknowledged, State::FinWait2, ("FIN-WAIT-2", false)),
+            (&theirs, Step::OurFin, State::Closed, ("LAST-ACK", true)),
+            (&theirs, Step::OurFin, State::LastAck, ("LAST-ACK", false)),
+            (&theirs, Step::Acknowledged, State::Closed, ("CLOSED", false)),
+        ] {
+            assert_eq!(witness.state(step, shown, false), told, "{step:?} {shown:?}");
+        }
+        assert_eq!(ours.state(Step::PeersFin, State::Closed, true), ("CLOSED", false), "it has failed");
+    }
+}
