@@ -227,3 +227,24 @@ impl SelfPipe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two signals are one byte too many for whoever takes the first of them: the other one rings again.
+    #[test]
+    fn nobody_silences_the_bell_for_others() {
+        let signals = Signals::new(Hearing::Many).unwrap();
+        let rings = || !sys::ready(signals.bell(), PollFlags::IN).is_empty();
+        assert!(!rings());
+        low_level::raise(SIGHUP).unwrap();
+        low_level::raise(SIGUSR1).unwrap();
+        assert!(rings());
+        assert!(signals.take_question());
+        assert!(rings(), "nobody has taken the hangup");
+        assert!(signals.take_hangup());
+        assert!(!rings());
+        assert!(!signals.take_question() && !signals.take_hangup());
+    }
+}

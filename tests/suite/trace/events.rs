@@ -12,7 +12,7 @@ use super::{lines, named, only};
 use crate::dead_ends::Refusing;
 use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, Role, Transport, matrix};
-use crate::peers::{PeerListener, PeerStream};
+use crate::peers::{PeerListener, PeerStream, Python};
 use crate::tool::Tool;
 
 /// Where the runs of a test write what they say.
@@ -83,6 +83,30 @@ fn twenty_at_once_never_interleave(case: Case) {
         expect_twenty(if to_file { journal.text() } else { exit.stderr.clone() }.as_str());
         assert!(!to_file || exit.stderr.is_empty(), "{exit}");
     }
+}
+
+/// Into a socket of datagrams, where each write(2) is one: a line is never two, and never a part.
+#[test]
+fn a_line_is_one_write() {
+    const SCRIPT: &str = "
+import json, socket, subprocess, sys
+peer = socket.create_server(('127.0.0.1', 0))
+log, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+port, fd = str(peer.getsockname()[1]), str(end.fileno())
+line = [sys.argv[1], 'connect', '127.0.0.1', port, '-vv', '--trace', '--json', '--log-fd', fd]
+tool = subprocess.Popen(line, pass_fds=[end.fileno()], stdin=subprocess.DEVNULL)
+end.close()
+peer.accept()[0].close()
+count = 0
+while written := log.recv(65536):
+    assert written.endswith(b'\\n') and written.count(b'\\n') == 1, written
+    json.loads(written)
+    count += 1
+assert count > 5, count
+sys.exit(tool.wait())
+";
+    let Some(mut python) = Python::run(SCRIPT, &[env!("CARGO_BIN_EXE_fincat")]) else { return };
+    python.wait().expect(0);
 }
 
 matrix!(every over streams: the_last_line_says_who_closed_first);
