@@ -190,8 +190,8 @@ fn a_name_and_a_handshake() {
     expect_steps(&told, "peer", &["resolved -", "attempt", "connected"]);
     let note = |step: &str| told.iter().find(|line| line["step"] == step).and_then(|line| line["note"].as_str());
     assert!(note("resolved").is_some_and(|note| note.contains("127.0.0.1")), "{exit}");
-    let took = note("connected").and_then(|note| note.strip_prefix("after ")?.strip_suffix(" ms"));
-    assert!(took.and_then(|took| took.parse::<f64>().ok()).is_some_and(|ms| ms > 0.0), "{exit}");
+    let span = note("connected").and_then(|note| note.strip_prefix("after ")?.strip_suffix(" ms"));
+    assert!(span.and_then(|span| span.parse::<f64>().ok()).is_some_and(|ms| ms > 0.0), "{exit}");
 }
 
 fn kill(peer: &mut Process) {
