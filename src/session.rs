@@ -2,18 +2,20 @@
 //! others there are; who may call it off rings a bell.
 
 mod absence;
+mod attention;
 mod ending;
 pub(crate) mod errand;
 pub mod host;
 pub mod lent;
 pub mod register;
 
-use std::cell::OnceCell;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::absence::MOMENT;
+use self::attention::Waited;
+pub use self::attention::{Attention, Call, Watch};
 use self::ending::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
@@ -21,7 +23,8 @@ use self::register::Register;
 
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
-use crate::handler::{self, Circumstances, Letters, Task, Wiring};
+use crate::handler::forward::Onward;
+use crate::handler::{self, Called, Circumstances, Letters, Task, Wiring};
 use crate::net::connection::Connection;
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
@@ -30,11 +33,7 @@ use crate::relay::tally::Tally;
 use crate::relay::witness::{Beginning, Witness};
 use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
-use crate::sys::{self, PollFd, PollFlags};
 use crate::trace::{About, Event, Hexdump, Leg, Level, Log, Progress};
-
-/// How long a conversation waits when something is lacking before it tries again.
-const SHORTAGE: Duration = Duration::from_millis(100);
 
 /// What all conversations of a process have in common.
 #[derive(Debug)]
@@ -70,38 +69,13 @@ impl Terms {
         &'c self,
         number: usize,
         deadline: Option<Deadline>,
-        bells: &'c [BorrowedFd<'c>],
+        watch: &'c Watch<'c>,
         log: &'c Log,
     ) -> Circumstances<'c> {
         let (closing, letters, roster) = (self.closing, self.letters.clone(), &self.roster);
-        Circumstances { closing, letters, number, roster, log, until: deadline.map(|deadline| deadline.at), bells }
+        let Watch { bells, until } = watch;
+        Circumstances { closing, letters, number, roster, log, deadline, bells, until: *until }
     }
-}
-
-/// What can call a conversation away from its bytes: descriptors that become readable, a time that comes.
-#[derive(Debug, Default)]
-pub struct Watch<'a> {
-    /// Polled beside the conversation.
-    pub bells: Vec<BorrowedFd<'a>>,
-    /// When to ask at the latest.
-    pub until: Option<Instant>,
-}
-
-/// The answer to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// Nothing that concerns this conversation, or not yet.
-    GoOn,
-    /// End it now.
-    End,
-}
-
-/// Whom to ask when a bell rings; it may change what is watched.
-pub struct Attention<'a, 'b> {
-    /// What is watched.
-    pub watch: Watch<'a>,
-    /// Who answers.
-    pub answer: &'b mut dyn FnMut(&mut Watch<'a>) -> Call,
 }
 
 /// What the owner of a conversation learns of it.
@@ -134,10 +108,11 @@ pub fn converse(
     let log = terms.log.about(|| about(&peer));
     say_opened(&peer, &log);
     let witness = witness(&log, &peer, Leg::Peer);
-    let (started, upstream) = (Instant::now(), OnceCell::new());
+    let (started, onward) = (Instant::now(), Onward::default());
     let wiring = loop {
-        let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
-        match handler::wire(&terms.task, &peer, &upstream, &with) {
+        let with = terms.circumstances(number, deadline, &attention.watch, &log);
+        match handler::wire(&terms.task, &peer, &onward, &with) {
+            Err(e) if e.is::<Called>() && attention.ask() == Call::GoOn => {}
             Err(e) if Failure::is_passing(&e) && attention.rest() => {}
             other => break other,
         }
@@ -149,8 +124,8 @@ pub fn converse(
             let tally = Arc::<Tally>::default();
             let entered = terms.register.enter(&peer, Some(Arc::clone(&tally)));
             let relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log).counted(tally);
-            let beyond = upstream.get().and_then(|other| witness_beyond(&log, &peer, other));
-            let relay = relay.noted(peer.slot.clone()).seen(witness).seen_beyond(beyond);
+            let upstream = onward.reached().map(|other| (other.as_fd(), witness_beyond(&log, &peer, other)));
+            let relay = relay.noted(peer.slot.clone()).seen(witness).joined(upstream);
             let relay = relay.shown(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
             let outcome = carry(relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
@@ -196,11 +171,11 @@ fn witness(log: &Log, other: &Connection, leg: Leg) -> Option<Witness> {
 }
 
 /// The same for the one whom we forward to; time is counted from the peer's beginning.
-fn witness_beyond<'a>(log: &Log, peer: &Connection, other: &'a Connection) -> Option<(BorrowedFd<'a>, Witness)> {
+fn witness_beyond(log: &Log, peer: &Connection, other: &Connection) -> Option<Witness> {
     let log = log.about(|| About { id: peer.id, ..about(other) });
     let Connection { accepted, handshake, .. } = *other;
     let beginning = Beginning { leg: Leg::Upstream, since: peer.since, accepted, handshake };
-    Some((other.as_fd(), Witness::of(&log, other.as_fd(), beginning)?))
+    Witness::of(&log, other.as_fd(), beginning)
 }
 
 /// A command holds the socket.
@@ -317,7 +292,8 @@ fn await_end(mut errand: Errand, log: &Log, attention: &mut Attention<'_, '_>) -
 
 fn say_opened(peer: &Connection, log: &Log) {
     if log.wants(Level::Conversations) {
-        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+        let via = peer.via.as_ref().map(ToString::to_string);
+        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted, via: via.as_deref() });
     }
 }
 
@@ -344,56 +320,5 @@ fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
             received: Some(outcome.received),
             took: started.elapsed(),
         });
-    }
-}
-
-/// What ended a wait.
-enum Waited {
-    Ready,
-    Lost,
-    Call(Call),
-    Time,
-}
-
-impl Attention<'_, '_> {
-    /// Something is lacking that may come back: lets a moment pass. False where the conversation is called off.
-    fn rest(&mut self) -> bool {
-        let until = Instant::now() + SHORTAGE;
-        loop {
-            let bells = self.watch.bells.iter().map(|bell| PollFd::from_borrowed_fd(*bell, PollFlags::IN));
-            let bound = self.watch.until.map_or(until, |at| at.min(until));
-            let rung = sys::poll(&mut bells.collect::<Vec<_>>(), Some(bound)).is_ok_and(|n| n > 0);
-            let due = self.watch.until.is_some_and(|at| Instant::now() >= at);
-            if (rung || due) && self.ask() == Call::End {
-                return false;
-            }
-            if Instant::now() >= until {
-                return true;
-            }
-        }
-    }
-
-    fn ask(&mut self) -> Call {
-        (self.answer)(&mut self.watch)
-    }
-
-    /// Waits for `fd` to be readable, `watched` to be lost, a bell, or `until`.
-    fn wait(&mut self, fd: BorrowedFd<'_>, watched: Option<BorrowedFd<'_>>, until: Option<Instant>) -> Waited {
-        let bound = [until, self.watch.until].into_iter().flatten().min();
-        let bells = self.watch.bells.iter().copied();
-        let heard = std::iter::once(fd).chain(bells).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        let watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::empty()));
-        let mut fds: Vec<_> = heard.chain(watched).collect();
-        let failed = sys::poll(&mut fds, bound).is_err();
-        let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let end = 1 + self.watch.bells.len();
-        if fds[1..end].iter().any(ready) || failed || self.watch.until.is_some_and(|at| Instant::now() >= at) {
-            return Waited::Call(if failed { Call::End } else { self.ask() });
-        }
-        match (ready(&fds[0]), fds.get(end).is_some_and(ready)) {
-            (true, _) => Waited::Ready,
-            (false, true) => Waited::Lost,
-            (false, false) => Waited::Time,
-        }
     }
 }

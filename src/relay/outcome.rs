@@ -49,7 +49,7 @@ impl Relay<'_> {
 
     pub(super) fn take_ending(&mut self) -> Ending {
         match std::mem::replace(&mut self.phase, Phase::Talking) {
-            Phase::Closing(ending, _) | Phase::Over(ending) => ending,
+            Phase::Closing(ending, _) | Phase::Crossing(ending, _) | Phase::Over(ending) => ending,
             Phase::Talking | Phase::Acknowledging => Ending::Called,
         }
     }
@@ -87,6 +87,8 @@ pub enum Ending {
     },
     /// The socket failed in another way.
     Peer(io::Error),
+    /// The one whom we forward to broke it off, in one of the ways in which a peer can.
+    Upstream(Box<Ending>),
     /// It was called off from outside.
     Called,
 }
@@ -137,6 +139,7 @@ impl Ending {
             Ending::Unreachable(_) => "unreachable",
             Ending::Local { .. } | Ending::Peer(_) => "failure",
             Ending::Called => "called-off",
+            Ending::Upstream(how) => how.word(),
         }
     }
 
@@ -156,7 +159,12 @@ impl Ending {
     pub(crate) fn tears_down(&self) -> bool {
         !matches!(
             self,
-            Ending::Abort | Ending::Refused | Ending::Reset | Ending::Unreachable(_) | Ending::TimedOut(Bound::Network)
+            Ending::Abort
+                | Ending::Refused
+                | Ending::Reset
+                | Ending::Unreachable(_)
+                | Ending::TimedOut(Bound::Network)
+                | Ending::Upstream(_)
         )
     }
 }

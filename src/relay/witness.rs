@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Relay;
 use super::closing::Side;
+use super::crossing::Beyond;
 use super::end::Reader;
 use super::flow::{Flow, State as FlowState};
 use super::outcome::{Bound, Ending};
@@ -57,17 +58,11 @@ pub struct Beginning {
 pub(super) const GLANCE: Duration = Duration::from_millis(2);
 const HOLD: Duration = Duration::from_secs(1);
 
-impl<'a> Relay<'a> {
+impl Relay<'_> {
     /// The same conversation, with somebody who sees its steps.
     #[must_use]
     pub fn seen(self, witness: Option<Witness>) -> Self {
         Self { witness: witness.map(Box::new), ..self }
-    }
-
-    /// The same conversation, with somebody who sees the steps of the one whom we forward to.
-    #[must_use]
-    pub fn seen_beyond(self, beyond: Option<(BorrowedFd<'a>, Witness)>) -> Self {
-        Self { beyond: beyond.map(Box::new), ..self }
     }
 
     /// Lets the witness see something of the peer, if there is one.
@@ -79,8 +74,8 @@ impl<'a> Relay<'a> {
 
     /// The same of the one whom we forward to.
     pub(super) fn show_beyond(&mut self, see: impl FnOnce(&mut Witness, BorrowedFd<'_>)) {
-        if let Some((upstream, witness)) = self.beyond.as_deref_mut() {
-            see(witness, *upstream);
+        if let Some(Beyond { socket, witness: Some(witness), .. }) = self.beyond.as_deref_mut() {
+            see(witness, *socket);
         }
     }
 
@@ -136,7 +131,7 @@ impl<'a> Relay<'a> {
 
     /// Whether looking at what is acknowledged is worth it.
     pub(super) fn awaits_an_acknowledgement(&self) -> bool {
-        let beyond = self.beyond.as_deref().map(|(_, witness)| witness);
+        let beyond = self.beyond.as_deref().and_then(|beyond| beyond.witness.as_ref());
         self.witness.as_deref().into_iter().chain(beyond).any(Witness::awaits_an_acknowledgement)
     }
 
@@ -335,7 +330,7 @@ impl Witness {
         self.fail(peer, if is_silence { Step::Lost } else { Step::PeersReset });
     }
 
-    fn fail(&mut self, peer: BorrowedFd<'_>, step: Step) {
+    pub(super) fn fail(&mut self, peer: BorrowedFd<'_>, step: Step) {
         if !std::mem::replace(&mut self.reset, true) {
             self.step(step, peer, states::info(peer).as_ref(), None);
         }
