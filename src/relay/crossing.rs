@@ -118,13 +118,12 @@ impl<'a> Relay<'a> {
         self.phase = Phase::Over(ending);
     }
 
-    /// Bytes have moved from the peer: whether the one beyond has refused them because it is gone.
+    /// Nothing more can be said to the one beyond, perhaps: whether it is gone, and something was lost by that.
     pub(super) fn look_beyond(&mut self) {
-        let refused = self.flows.incoming.as_ref().and_then(Flow::refused);
-        let (Some(why), Some(beyond)) = (refused, self.beyond.as_deref_mut()) else { return };
-        if beyond.gone {
-            return;
-        }
+        let Some(flow) = self.flows.incoming.as_ref().filter(|flow| flow.is_lost()) else { return };
+        let Some(beyond) = self.beyond.as_deref_mut().filter(|beyond| !beyond.gone) else { return };
+        let under_way = passage::is_tcp(beyond.socket) && sys::unacknowledged(beyond.socket) > 0;
+        let Some(why) = flow.refused().or(under_way.then_some(io::ErrorKind::BrokenPipe)) else { return };
         // One who only listens no more may still have something to say.
         let hung_up = sys::ready(beyond.socket, PollFlags::empty()).contains(PollFlags::HUP);
         beyond.gone = hung_up || why == io::ErrorKind::ConnectionRefused;
@@ -141,6 +140,18 @@ impl<'a> Relay<'a> {
             return self.upstream_broken(io::ErrorKind::ConnectionReset.into());
         }
         self.end(Ending::Order, Patience::Full);
+    }
+
+    /// The peer, which is heard out, has said something to one beyond who is gone: it is to know.
+    pub(super) fn look_at_the_unheard(&mut self) {
+        let lost = self.beyond.is_some() && self.flows.incoming.as_ref().is_some_and(Flow::is_lost);
+        if let Phase::Closing(Ending::Order, teardown) = &self.phase
+            && lost
+            && teardown.has_dropped()
+        {
+            let broken = Ending::Upstream(Box::new(Ending::Reset));
+            self.phase = Phase::Crossing(broken, Crossing::begin(Side::Peer));
+        }
     }
 
     /// Whether the one beyond is gone, and had not heard the peer out.

@@ -193,6 +193,7 @@ impl<'a> Relay<'a> {
                 let ending = self.take_ending();
                 self.phase = Phase::Over(ending);
             }
+            self.look_at_the_unheard();
             if let Phase::Over(_) = self.phase {
                 return Turn::Ended(self.outcome());
             }

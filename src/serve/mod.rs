@@ -223,7 +223,8 @@ impl<'s> Server<'s> {
             if self.greet() {
                 continue;
             }
-            let accepting = room && self.porch.len() < self.places(dispatch) && !self.front.listeners.is_empty();
+            let standing = dispatch.under_way() + self.porch.len();
+            let accepting = room && standing < self.duty.most && !self.front.listeners.is_empty();
             if !accepting {
                 dispatch.expect_an_end();
             }
@@ -327,15 +328,6 @@ impl<'s> Server<'s> {
     fn greet(&mut self) -> bool {
         let told = self.porch.next(&mut self.admission, &self.log);
         told.map(|admitted| self.let_in(admitted)).is_some()
-    }
-
-    /// How many may stand on the porch: as many as can be served.
-    fn places(&self, dispatch: &dyn Dispatch) -> usize {
-        let places = self.duty.most - dispatch.under_way();
-        match self.duty.keep {
-            Keep::Count(left) => usize::try_from(left).map_or(places, |left| places.min(left)),
-            Keep::One | Keep::Open => places,
-        }
     }
 
     fn let_in(&mut self, (mut peer, number): Admitted) {
