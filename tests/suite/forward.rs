@@ -6,6 +6,7 @@
 //! * `breaks`: how a break crosses it, and that no connection is left half-open
 //! * `onward`: the way to the upstream: how long, how often, and who waits meanwhile
 //! * `proxy`: who called, told in a PROXY header and by one; `haproxy` at the other end
+//! * `restart`: an upstream that goes and comes back
 //! * `services`: what people forward: web servers, ssh, databases
 //! * `side`: the two sides that fincat stands between
 
@@ -14,6 +15,7 @@ mod ends;
 mod haproxy;
 mod onward;
 mod proxy;
+mod restart;
 mod services;
 mod side;
 
