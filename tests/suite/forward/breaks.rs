@@ -99,9 +99,9 @@ fn a_server_that_takes_nothing_is_given_up() {
     let mut near = TcpStream::connect(tool.addr()).expect("connect");
     let far = listener.accept();
     near.set_nonblocking(true).expect("a flag");
-    let mut silent = 0;
+    let (mut silent, much) = (0, vec![7; 1 << 20]);
     while silent < 20 {
-        match near.write(&[7; 1 << 20]) {
+        match near.write(&much) {
             Ok(_) => silent = 0,
             Err(_) => silent += 1,
         }

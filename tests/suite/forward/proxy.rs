@@ -18,7 +18,7 @@ use crate::peers::{PeerListener, PeerStream, Python, silence};
 use crate::tool::Tool;
 
 /// Accepts once, at a path if one is given; prints what the header says, and what comes after it to the end.
-const RECEIVER: &str = r#"
+const RECEIVER: &str = r"
 import ipaddress, socket, struct, sys
 if len(sys.argv) > 1:
     listener = socket.socket(socket.AF_UNIX); listener.bind(sys.argv[1]); listener.listen(); print(sys.argv[1])
@@ -46,7 +46,7 @@ if data[:12] == bytes.fromhex('0d0a0d0a000d0a515549540a'):
 else:
     line, rest = data.split(b'\r\n', 1)
     print('v1', *line.decode().split(' '), rest.decode())
-"#;
+";
 
 /// What Python's parser says of what arrives at it from a peer that says "payload"; and the peer's addresses.
 #[track_caller]
@@ -252,7 +252,9 @@ fn a_hundred_tell_slowly() {
     let tool = Tool::with(Stdin::Null).listen(["127.0.0.1", "0", "--fork", "--proxy-protocol", "accept", "--echo"]);
     let peers: Vec<PeerStream> = (0..100).map(|_| PeerStream::tcp(tool.addr())).collect();
     for byte in b"PROXY TCP4 192.0.2.1 198.51.100.2 4242 443\r\n" {
-        peers.iter().for_each(|peer| peer.write([*byte]));
+        for peer in &peers {
+            peer.write([*byte]);
+        }
     }
     for (number, peer) in peers.iter().enumerate() {
         peer.write(format!("{number:3}"));

@@ -102,13 +102,13 @@ fn a_database_answers() {
     let much = "x".repeat(1 << 20);
     assert_eq!(ask(&["-x", "set", "much"], Stdin::Bytes(much.clone().into_bytes())), "OK");
     assert_eq!(ask(&["get", "much"], Stdin::Null), much);
-    let many: String = (0..1000).map(|number| format!("SET key:{number} {number}\r\n")).collect();
-    let said = ask(&["--pipe"], Stdin::Bytes(many.into_bytes()));
+    let many: Vec<String> = (0..1000).map(|number| format!("SET key:{number} {number}\r\n")).collect();
+    let said = ask(&["--pipe"], Stdin::Bytes(many.concat().into_bytes()));
     assert!(said.contains("errors: 0, replies: 1000"), "{said}");
 }
 
 /// Starts `sshd -i` for each connection, as inetd does, with a configuration in a folder of its own.
-const INETD: &str = r#"
+const INETD: &str = r"
 import socket, subprocess, sys
 listener = socket.create_server(('127.0.0.1', 0))
 print(listener.getsockname()[1])
@@ -116,7 +116,7 @@ while True:
     s, _ = listener.accept()
     subprocess.Popen(sys.argv[1:], stdin=s, stdout=s, stderr=subprocess.DEVNULL)
     s.close()
-"#;
+";
 
 /// What a key and a server need; sshd of root wants a folder in /run, which it finds in a mount namespace of its own.
 const SSHD: &str = r#"
