@@ -30,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The one whom we forward to.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is something that has been seen, or has not")]
 pub(super) struct Beyond<'a> {
     pub(super) socket: BorrowedFd<'a>,
     pub(super) witness: Option<Witness>,
@@ -37,8 +38,10 @@ pub(super) struct Beyond<'a> {
     gone: bool,
     /// The peer is gone altogether, not only at its end.
     cut: bool,
-    /// The same, seen while what it has left is being delivered.
+    /// The same, seen while what it has left is being delivered: it need not be watched any more;
     left: bool,
+    /// and that was no end in order, which may be slow.
+    broken: bool,
 }
 
 /// Somebody is to be reset, once it has got what was sent to it.
@@ -82,7 +85,8 @@ impl<'a> Relay<'a> {
     /// The same conversation, with one whom we forward to, and perhaps somebody who sees its steps.
     #[must_use]
     pub fn joined(self, upstream: Option<(BorrowedFd<'a>, Option<Witness>)>) -> Self {
-        let beyond = |(socket, witness)| Box::new(Beyond { socket, witness, gone: false, cut: false, left: false });
+        let (gone, cut, left, broken) = (false, false, false, false);
+        let beyond = |(socket, witness)| Box::new(Beyond { socket, witness, gone, cut, left, broken });
         Self { beyond: upstream.map(beyond), ..self }
     }
 
@@ -191,15 +195,15 @@ impl<'a> Relay<'a> {
     }
 
     /// The peer's socket shows an error or a hang-up while what it said is still being delivered.
-    pub(super) fn peer_left(&mut self) {
+    pub(super) fn peer_left(&mut self, broken: bool) {
         if let Some(beyond) = &mut self.beyond {
-            beyond.left = true;
+            (beyond.left, beyond.broken) = (true, broken);
         }
     }
 
-    /// When nobody waits any longer for the one beyond to take what a peer who is gone has left for it.
+    /// When nobody waits any longer for the one beyond to take what a peer who broke off has left for it.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
-        let left = self.broken.is_some() || self.beyond.as_deref()?.left;
+        let left = self.broken.is_some() || self.beyond.as_deref()?.broken;
         let moved = self.flows.incoming.as_ref().and_then(Flow::last_moved).filter(|_| left && self.delivers())?;
         moved.checked_add(STALLED)
     }

@@ -46,7 +46,8 @@ struct Polled {
     incoming: bool,
     output_lost: bool,
     peer_lost: bool,
-    peer_left: bool,
+    /// Whether by an error.
+    peer_left: Option<bool>,
     failed: Option<io::Error>,
     waited: Option<Duration>,
 }
@@ -59,7 +60,7 @@ impl Polled {
             Slot::Incoming => self.incoming |= !events.is_empty(),
             Slot::Output => self.output_lost |= lost,
             Slot::Peer => self.peer_lost |= lost,
-            Slot::Leaving => self.peer_left |= lost,
+            Slot::Leaving => self.peer_left = lost.then(|| events.contains(PollFlags::ERR)),
             Slot::Teardown => {}
         }
     }
@@ -102,8 +103,8 @@ impl Relay<'_> {
         if polled.peer_lost && self.is_deciding() {
             self.peer_lost();
         }
-        if polled.peer_left {
-            self.peer_left();
+        if let Some(broken) = polled.peer_left {
+            self.peer_left(broken);
         }
     }
 

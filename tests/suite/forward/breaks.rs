@@ -220,3 +220,20 @@ fn a_unix_socket_knows_no_reset() {
     assert_eq!(far.hear_out(), (b"question".into(), Ending::Fin));
     tool.wait_line(|line| line.ends_with("reset by the peer"));
 }
+
+/// A client that has said all and is gone in order is no break, however long the server takes to read.
+#[test]
+#[ignore = "load: run by .ci/run"]
+fn a_slow_server_gets_what_was_left() {
+    let (much, early) = (pattern(8 << 20, 99), (8 << 20) - 400_000);
+    let listener = PeerListener::unix(Type::STREAM);
+    let tool = forward(Kind::Unix, &[], &listener.path());
+    let near = PeerStream::unix(tool.path(), Type::STREAM);
+    let far = listener.accept();
+    let sending = near.send(much.clone());
+    assert_same(&far.read(early), &much[..early]);
+    sending.done().expect("it is taken");
+    drop(near);
+    silence(Duration::from_secs(12));
+    assert_same(&far.read_to_end(), &much[early..]);
+}
