@@ -118,17 +118,27 @@ pub fn converse(
         }
     };
     match wiring {
-        Ok(Wiring::Flows { flows, closing, command }) => {
+        Ok(Wiring::Flows { mut flows, closing, command }) => {
             let mut errand = command.map(|command| Errand::new(command, deadline, terms));
-            let flows = flows.copied(terms.copies).dumped(terms.dump.as_ref(), peer.id);
+            if terms.copies {
+                flows.copy();
+            }
+            if let Some(dump) = &terms.dump {
+                flows.dump(dump, peer.id);
+            }
             let tally = Arc::<Tally>::default();
             let entered = terms.register.enter(&peer, Some(Arc::clone(&tally)));
-            let relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log).counted(tally);
-            let upstream = onward.reached().map(|other| (other.as_fd(), witness_beyond(&log, &peer, other)));
-            let relay = relay.noted(peer.slot.clone()).seen(witness).joined(upstream);
-            let relay = relay.shown(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
-            let outcome = carry(relay, errand.as_mut(), attention);
+            let mut relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log);
+            relay.count_in(tally);
+            relay.note(peer.slot.clone());
+            relay.attest(witness);
+            if let Some(other) = onward.reached() {
+                relay.join(other.as_fd(), witness_beyond(&log, &peer, other));
+            }
+            relay.show_progress(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
+            let outcome = carry(&mut relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
+            drop(relay);
             drop((entered, peer));
             if let Some(sentence) = failure(&outcome.ending, &name) {
                 log.say(&Event::Failure(&sentence));
@@ -179,6 +189,7 @@ fn witness_beyond(log: &Log, peer: &Connection, other: &Connection) -> Option<Wi
 }
 
 /// A command holds the socket.
+#[inline(never)] // The frame of those who do something else stays small.
 fn lend(
     mut peer: Connection,
     terms: &Terms,
@@ -214,7 +225,7 @@ fn see_through(mut lent: Lent, attention: &mut Attention<'_, '_>) -> Report {
 }
 
 /// The relay moves the bytes, to and from the descriptors that the handler has wired, until the end.
-fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut Attention<'_, '_>) -> Outcome {
+fn carry(relay: &mut Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut Attention<'_, '_>) -> Outcome {
     // A command that is called off has its grace, and what it says in that time is heard.
     let mut last_word: Option<Instant> = None;
     loop {

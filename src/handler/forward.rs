@@ -66,6 +66,7 @@ enum Untried {
 
 impl Forward {
     /// Goes to the other peer, and joins the two. Nothing is read from the one before the other is there.
+    #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(
         &'a self,
         partner: &Partner<'a>,

@@ -82,12 +82,10 @@ impl Crossing {
 }
 
 impl<'a> Relay<'a> {
-    /// The same conversation, with one whom we forward to, and perhaps somebody who sees its steps.
-    #[must_use]
-    pub fn joined(self, upstream: Option<(BorrowedFd<'a>, Option<Witness>)>) -> Self {
+    /// It is joined to one whom we forward to; perhaps somebody sees the steps of that one.
+    pub fn join(&mut self, socket: BorrowedFd<'a>, witness: Option<Witness>) {
         let (gone, cut, left, broken) = (false, false, false, false);
-        let beyond = |(socket, witness)| Box::new(Beyond { socket, witness, gone, cut, left, broken });
-        Self { beyond: upstream.map(beyond), ..self }
+        self.beyond = Some(Box::new(Beyond { socket, witness, gone, cut, left, broken }));
     }
 
     /// Whose break it is, if this ending breaks a conversation that is joined: whom it crosses to.

@@ -59,10 +59,9 @@ pub(super) const GLANCE: Duration = Duration::from_millis(2);
 const HOLD: Duration = Duration::from_secs(1);
 
 impl Relay<'_> {
-    /// The same conversation, with somebody who sees its steps.
-    #[must_use]
-    pub fn seen(self, witness: Option<Witness>) -> Self {
-        Self { witness: witness.map(Box::new), ..self }
+    /// Lets somebody see its steps.
+    pub fn attest(&mut self, witness: Option<Witness>) {
+        self.witness = witness.map(Box::new);
     }
 
     /// Lets the witness see something of the peer, if there is one.

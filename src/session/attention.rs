@@ -1,4 +1,5 @@
-//! What calls a conversation away from its bytes, whom it asks then, and what it waits for otherwise. It moves nothing.
+//! What a conversation heeds besides its bytes: bells that ring, times that come, and whoever answers then. It does not
+//! know what is meant by any of them.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
