@@ -276,7 +276,7 @@ impl<'a> Relay<'a> {
         self.closed_first.get_or_insert(side);
         self.log.say(&Event::End { side: side.word() });
         self.show_end(side);
-        if side == Side::We {
+        if side == Side::We && self.peers_ended.is_none() {
             self.probe_beyond();
         }
         match self.phase {

@@ -43,7 +43,11 @@ impl Relay<'_> {
         let onwards = self.flows.incoming.as_ref().filter(given).map_or(0, Flow::given);
         let back = self.flows.outgoing.as_ref().map_or(0, Flow::taken);
         // What went wrong with the peer says nothing about the other one but that it was given up.
-        let ending = if ending.is_order() { ending } else { &Ending::Called };
+        let ending = match ending {
+            Ending::Upstream(how) => how,
+            ending if ending.is_order() => ending,
+            _ => &Ending::Called,
+        };
         self.show_beyond(|witness, upstream| witness.conclude(upstream, ending, onwards, back));
     }
 
