@@ -102,7 +102,7 @@ impl Forward {
     /// Goes to the other peer on behalf of `peer`, and tells it who that is. Fails with [`Called`] where somebody calls;
     /// asked again, it goes on.
     fn reach(&self, peer: &Connection, onward: &Onward, with: &Circumstances<'_>) -> Result<Connection> {
-        let (transport, local, name) = (self.to.transport.word(), "-".into(), self.to.to_string());
+        let (transport, local, name) = (self.to.transport.word(), None, self.to.to_string());
         let log = with.log.about(|| About { id: peer.id, transport, local, peer: name });
         let (mut tries, mut due) = onward.tries.take().unwrap_or_else(|| (self.retry.begin(Instant::now()), None));
         loop {
