@@ -103,6 +103,7 @@ pub struct Relay<'a> {
     /// Only what had arrived at our end is still delivered.
     last_words: bool,
     mentioned: bool,
+    taken: Option<Instant>,
     look: Duration,
     unacknowledged: u64,
     oversized: u64,
@@ -160,6 +161,7 @@ impl<'a> Relay<'a> {
             broken: None,
             last_words: false,
             mentioned: false,
+            taken: None,
             look: LOOK_FIRST,
             unacknowledged: 0,
             oversized: 0,
@@ -184,8 +186,7 @@ impl<'a> Relay<'a> {
                 && teardown.advance(self.peer)
                 && !self.is_held_back()
             {
-                let ending = self.take_ending();
-                self.phase = Phase::Over(ending);
+                self.phase = Phase::Over(self.judged());
             }
             if let Phase::Over(_) = self.phase {
                 return Turn::Ended(self.outcome());
@@ -383,7 +384,10 @@ impl<'a> Relay<'a> {
             }
             // Datagrams have no other end.
             Due::Idle if self.closing.endless => (Ending::Order, Patience::Full),
-            Due::Idle => (Ending::TimedOut(Bound::Idle(self.closing.idle_timeout.unwrap_or_default())), Patience::Full),
+            Due::Idle => {
+                let asked = self.closing.idle_timeout.unwrap_or_default();
+                (Ending::TimedOut(Bound::Idle(asked)), Patience::Brief)
+            }
             Due::HalfClosed(side) => {
                 let asked = self.closing.half_close_timeout.unwrap_or_default();
                 (Ending::TimedOut(Bound::HalfClose(side, asked)), Patience::Brief)

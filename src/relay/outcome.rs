@@ -100,6 +100,8 @@ pub enum Bound {
     Idle(Duration),
     /// `--half-close-timeout`: this side was silent after the other's end.
     HalfClose(Side, Duration),
+    /// The last close waited in vain for the peer's TCP to take what we had sent.
+    Acknowledgement,
     /// `ETIMEDOUT`: the peer's TCP does not answer.
     Network,
 }
