@@ -9,6 +9,7 @@
 //!
 //! `FINCAT_TIMES=10` before either does all of it ten times as often, with ten times as many or ten times as much.
 
+mod neighbours;
 mod resets;
 mod wire;
 

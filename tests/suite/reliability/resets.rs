@@ -21,7 +21,7 @@ use crate::tool::Tool;
 
 use self::Heard::{File, Nowhere, Stdout, Upstream};
 use self::Input::{Ended, Endless, None as Nothing, Silent};
-use self::Next::{Echo, Flood, Hush};
+use self::Next::{Echo, Flood, Gone, Hush};
 use self::Point::{Backlog, Middle, OurFin, Start, TheirFin};
 
 /// When the RST comes.
@@ -67,6 +67,8 @@ enum Next {
     Hush,
     /// It is told much.
     Flood,
+    /// Standard input being silent, its end would be waited for: it is accepted, and breaks off too.
+    Gone,
 }
 
 /// A handler, and what becomes of it: `status` is fincat's own in a one-shot, 1 being the command's.
@@ -75,15 +77,15 @@ type Row = (&'static str, Point, Input, i32, Heard, Next);
 /// `ROOM` is a folder, `PORT` the peer's port, `UP` where somebody waits to be forwarded to.
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    ("",                                        Backlog,  Silent,  7, Stdout,   Hush),
-    ("",                                        Start,    Silent,  7, Nowhere,  Hush),
-    ("",                                        Middle,   Silent,  7, Stdout,   Hush),
+    ("",                                        Backlog,  Silent,  7, Stdout,   Gone),
+    ("",                                        Start,    Silent,  7, Nowhere,  Gone),
+    ("",                                        Middle,   Silent,  7, Stdout,   Gone),
     ("",                                        Middle,   Endless, 7, Stdout,   Flood),
     ("--no-splice",                             Middle,   Endless, 7, Stdout,   Flood),
     ("",                                        OurFin,   Ended,   7, Stdout,   Hush),
     ("",                                        TheirFin, Endless, 7, Stdout,   Flood),
-    ("--send-only",                             Backlog,  Silent,  7, Nowhere,  Hush),
-    ("--send-only",                             Start,    Silent,  7, Nowhere,  Hush),
+    ("--send-only",                             Backlog,  Silent,  7, Nowhere,  Gone),
+    ("--send-only",                             Start,    Silent,  7, Nowhere,  Gone),
     ("--send-only",                             Middle,   Endless, 7, Nowhere,  Flood),
     ("--send-only",                             TheirFin, Endless, 7, Nowhere,  Flood),
     ("--recv-only",                             Backlog,  Nothing, 7, Stdout,   Hush),
@@ -222,8 +224,9 @@ fn met(case: Case, tool: &Tool, row: &Row) -> PeerStream {
 fn one(row: &Row, room: &Room, begin: impl FnOnce(Launch) -> (Tool, Option<PeerStream>), stdin: Stdin) {
     let (mut tool, peer) = begin(Tool::with(stdin));
     let Some(peer) = peer else {
+        // It may come while we are still connecting: `connection reset by peer` then.
         let exit = tool.wait().expect(row.3);
-        assert!(row.3 != 7 || exit.stderr.contains("reset by the peer"), "{row:?}: {exit}");
+        assert!(row.3 != 7 || exit.stderr.contains("reset by "), "{row:?}: {exit}");
         return;
     };
     let (name, said) = (peer.addrs().0, broken_off(&tool, peer, row, room));
@@ -258,10 +261,10 @@ fn serving(case: Case, row: &Row, room: &Room, launch: Launch, words: &[&str]) {
         Nowhere | Upstream => {}
     }
     if let Some((peer, upstream)) = before {
-        is_served(&peer, upstream, row, room);
+        is_served(peer, upstream, row, &tool, room);
     }
     for peer in waiting.into_iter().chain([case.meet(&tool)]) {
-        is_served(&peer, None, row, room);
+        is_served(peer, None, row, &tool, room);
     }
     assert!(tool.is_running(), "{row:?}: the server goes on");
 }
@@ -299,12 +302,20 @@ fn broken_off(tool: &Tool, peer: PeerStream, row: &Row, room: &Room) -> Vec<u8> 
 }
 
 /// A peer that has nothing to do with it all.
-fn is_served(peer: &PeerStream, upstream: Option<PeerStream>, row: &Row, room: &Room) {
-    if let Flood = row.5 {
-        // A command that listens first speaks after our end.
-        peer.shutdown();
-        peer.read(100_000);
-        return;
+fn is_served(peer: PeerStream, upstream: Option<PeerStream>, row: &Row, tool: &Tool, room: &Room) {
+    match row.5 {
+        Gone => {
+            let name = leave(peer);
+            tool.wait_line(|line| line.starts_with(&format!("fincat: {name}: reset by the peer")));
+            return;
+        }
+        Flood => {
+            // A command that listens first speaks after our end.
+            peer.shutdown();
+            peer.read(100_000);
+            return;
+        }
+        Echo | Hush => {}
     }
     peer.write("x");
     peer.shutdown();
