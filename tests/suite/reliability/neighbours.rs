@@ -179,10 +179,10 @@ fn converse_until_one_is_ended(one: &mut End<'_>, other: &mut End<'_>) {
 fn meet<J>(
     client: &Neighbour,
     server: &Neighbour,
-    bytes: usize,
+    says: &[Vec<u8>; 2],
     mut begin: impl FnMut() -> Option<(Process, Process, J)>,
 ) {
-    let (a, b) = (pattern(bytes, 1), pattern(bytes, 2));
+    let [a, b] = says;
     let ways = match (client.half_closes, server.half_closes) {
         (true, true) => &[true, false][..],
         (_, false) => &[true],
@@ -190,8 +190,8 @@ fn meet<J>(
     };
     for &client_first in ways {
         let Some((mut x, mut y, joint)) = begin() else { return };
-        let mut x = End { half_closes: client.half_closes, goes_on: client.goes_on.0, process: &mut x, says: &a };
-        let mut y = End { half_closes: server.half_closes, goes_on: server.goes_on.1, process: &mut y, says: &b };
+        let mut x = End { half_closes: client.half_closes, goes_on: client.goes_on.0, process: &mut x, says: a };
+        let mut y = End { half_closes: server.half_closes, goes_on: server.goes_on.1, process: &mut y, says: b };
         let (first, second) = if client_first { (&mut x, &mut y) } else { (&mut y, &mut x) };
         if first.half_closes {
             converse(first, second);
@@ -204,13 +204,14 @@ fn meet<J>(
 
 /// Each as a client of `fincat listen`, and as a server of `fincat connect`.
 fn in_both_roles(bytes: usize) {
+    let says = [pattern(bytes, 1), pattern(bytes, 2)];
     for it in others() {
         eprintln!("{} {:?}", it.program, it.client);
-        meet(it, FINCAT, bytes, || {
+        meet(it, FINCAT, &says, || {
             let tool = Tool::with(Stdin::Pipe).listen(["127.0.0.1", "0"]);
             Some((it.connect(tool.addr().port())?, tool.into_process(), ()))
         });
-        meet(FINCAT, it, bytes, || {
+        meet(FINCAT, it, &says, || {
             let (server, port) = it.listen()?;
             let tool = Tool::with(Stdin::Pipe).connect(([127, 0, 0, 1], port).into(), []);
             Some((tool.into_process(), server, ()))
@@ -220,10 +221,11 @@ fn in_both_roles(bytes: usize) {
 
 /// Each with each, fincat between them.
 fn through(bytes: usize) {
+    let says = [pattern(bytes, 1), pattern(bytes, 2)];
     for client in others() {
         for server in others() {
             eprintln!("{} {:?} -> {} {:?}", client.program, client.client, server.program, server.server);
-            meet(client, server, bytes, || {
+            meet(client, server, &says, || {
                 let (far, port) = server.listen()?;
                 let to = format!("127.0.0.1:{port}");
                 let tool = Tool::listen(["127.0.0.1", "0", "--count", "1", "--to", &to]);
