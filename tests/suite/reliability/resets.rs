@@ -96,6 +96,9 @@ const ROWS: &[Row] = &[
     ("-- sh -c cat>ROOM/PORT",                  Middle,   Nothing, 1, File,     Hush),
     ("--sh cat>ROOM/PORT",                      Middle,   Nothing, 1, File,     Hush),
     ("--sh cat>ROOM/PORT;cat</dev/zero||exit${S}1", TheirFin, Nothing, 1, File, Flood),
+    // Who has read everything may still have something to do with it; who has pipes, something to read.
+    ("--sh cat>ROOM/.PORT;sleep${S}.2;mv${S}ROOM/.PORT${S}ROOM/PORT;exit${S}1", Middle, Nothing, 1, File, Hush),
+    ("--pipes --sh sleep${S}.2;cat>ROOM/PORT",  Middle,   Nothing, 7, File,     Hush),
     ("--pipes -- sh -c cat>ROOM/PORT",          Backlog,  Nothing, 7, File,     Hush),
     ("--pipes -- sh -c cat>ROOM/PORT",          Start,    Nothing, 7, Nowhere,  Hush),
     ("--pipes -- sh -c cat>ROOM/PORT",          Middle,   Nothing, 7, File,     Hush),

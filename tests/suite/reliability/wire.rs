@@ -202,9 +202,11 @@ fn a_slow_wire_is_no_silence() {
     });
 }
 
+type Lost = (&'static str, &'static [&'static str], &'static str, i32, &'static str);
+
 /// A wire that is cut for good: role, arguments, what the case has besides, and how it must end, in time.
 #[rustfmt::skip]
-const LOST: [(&str, &[&str], &str, i32, &str); 14] = [
+const LOST: [Lost; 14] = [
     ("connect", &["--user-timeout", "1s"], r#"{"feed": 100000000, "takes": 1000000}"#, 5, "network does not answer"),
     ("listen", &["--user-timeout", "1s"], r#"{"feed": 100000000, "takes": 1000000}"#, 5, "network does not answer"),
     ("connect", &["--send-only", "--user-timeout", "1s"], r#"{"feed": 100000000, "takes": 1000000, "out": false}"#,
@@ -231,20 +233,31 @@ const LOST: [(&str, &[&str], &str, i32, &str); 14] = [
 #[test]
 fn cut_for_good() {
     thread::scope(|scope| {
-        for (role, args, more, status, sentence) in LOST {
-            scope.spawn(move || {
-                let mut case: Value = serde_json::from_str(more).expect("JSON");
-                let usual = json!({"what": "lost", "role": role, "args": args, "bytes": 1000, "patience": 15,
-                    "faults": {"seed": 1}});
-                for (key, value) in usual.as_object().into_iter().flatten() {
-                    case[key] = value.clone();
-                }
-                let Some(result) = talk(&case) else { return };
-                assert_eq!(result["status"], status, "{case}: {result}");
-                assert!(result["stderr"].as_str().is_some_and(|said| said.contains(sentence)), "{case}: {result}");
-                // What had arrived before is delivered.
-                assert!(case["out"] == false || result["out"] == result["theirs"], "{case}: {result}");
-            });
+        for row in LOST {
+            scope.spawn(move || cut(row, 15));
         }
     });
+}
+
+/// The last close waits 30 s for an acknowledgement.
+#[test]
+#[ignore = "load: run by .ci/run"]
+fn cut_for_good_and_closed() {
+    let more = r#"{"feed": 1000, "takes": 1000, "says_when_cut": 1000, "ends_when_cut": true}"#;
+    cut(("connect", &["--on-eof", "close"], more, 5, "what was sent last was never acknowledged"), 45);
+}
+
+#[track_caller]
+fn cut((role, args, more, status, sentence): Lost, patience: u64) {
+    let mut case: Value = serde_json::from_str(more).expect("JSON");
+    let usual = json!({"what": "lost", "role": role, "args": args, "bytes": 1000, "patience": patience,
+        "faults": {"seed": 1}});
+    for (key, value) in usual.as_object().into_iter().flatten() {
+        case[key] = value.clone();
+    }
+    let Some(result) = talk(&case) else { return };
+    assert_eq!(result["status"], status, "{case}: {result}");
+    assert!(result["stderr"].as_str().is_some_and(|said| said.contains(sentence)), "{case}: {result}");
+    // What had arrived before is delivered.
+    assert!(case["out"] == false || result["out"] == result["theirs"], "{case}: {result}");
 }
