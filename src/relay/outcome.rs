@@ -150,7 +150,7 @@ impl Ending {
                 | Ending::Reset
                 | Ending::Unreachable(_)
                 | Ending::Peer(_)
-                | Ending::TimedOut(Bound::Network)
+                | Ending::TimedOut(Bound::Network | Bound::Acknowledgement)
         )
     }
 
