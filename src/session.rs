@@ -272,7 +272,8 @@ fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut 
     // wrong.
     match &outcome.ending {
         _ if status == Status::Order => errand.hang_up(Instant::now() + MOMENT),
-        ending if errand.is_supervised() && ending.is_a_loss() => errand.hang_up(Instant::now()),
+        // What had arrived is in its pipe, or in its hands.
+        ending if ending.is_a_loss() => errand.give_up(Instant::now() + MOMENT),
         _ => drop(errand.hasten(Verdict::CalledOff)),
     }
     let own = await_end(errand, log, attention).unwrap_or_else(|e| {

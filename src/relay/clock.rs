@@ -60,6 +60,8 @@ pub struct Clock<'a> {
     pub peers: Hand,
     /// The silent input has been mentioned.
     pub mentioned: bool,
+    /// When the peer's TCP was last seen to take what our end had long been rid of.
+    pub taken: Option<Instant>,
 }
 
 impl Clock<'_> {
@@ -79,7 +81,7 @@ impl Clock<'_> {
 
     fn idle(&self) -> Option<(Instant, Due)> {
         let silent = self.ours.empty && self.peers.empty;
-        let since = self.ours.moved.max(self.peers.moved);
+        let since = self.ours.moved.max(self.peers.moved).max(self.taken);
         Some((since?.checked_add(self.closing.idle_timeout.filter(|_| silent)?)?, Due::Idle))
     }
 
@@ -147,8 +149,14 @@ mod tests {
             idle_timeout: Some(9 * S),
             ..Closing::default()
         };
-        let mut clock =
-            Clock { closing: &closing, deadline: None, ours: hand(start), peers: hand(start), mentioned: false };
+        let mut clock = Clock {
+            closing: &closing,
+            deadline: None,
+            ours: hand(start),
+            peers: hand(start),
+            mentioned: false,
+            taken: None,
+        };
         assert_eq!(clock.next(), Some((start + 9 * S, Due::Idle)));
         clock.ours.ended = Some(start + S);
         assert_eq!(clock.next(), Some((start + 2 * S, Due::Quit)));
@@ -162,8 +170,14 @@ mod tests {
     fn an_input_that_never_spoke_is_given_two_seconds() {
         let start = Instant::now();
         let closing = Closing { mentions_silence: true, ..Closing::default() };
-        let mut clock =
-            Clock { closing: &closing, deadline: None, ours: hand(start), peers: hand(start), mentioned: false };
+        let mut clock = Clock {
+            closing: &closing,
+            deadline: None,
+            ours: hand(start),
+            peers: hand(start),
+            mentioned: false,
+            taken: None,
+        };
         clock.peers.ended = Some(start);
         assert_eq!(clock.next(), Some((start + 2 * S, Due::Mention)), "a peer that said nothing is waited for");
         clock.peers.bytes = 1;

@@ -6,7 +6,7 @@ use std::io;
 use super::closing::Side;
 use super::end::{Fault, Reader};
 use super::flow::{Flow, State};
-use super::outcome::Ending;
+use super::outcome::{Bound, Ending};
 use super::teardown::{Patience, Teardown};
 use super::{Phase, Relay};
 use crate::sys;
@@ -81,6 +81,20 @@ impl Relay<'_> {
     fn owes(&self) -> bool {
         let held = self.flows.outgoing.as_ref().is_some_and(|flow| flow.state() == State::Draining);
         !self.closing.endless && (held || sys::unacknowledged(self.peer) > 0)
+    }
+
+    /// How the conversation ended, now that the last close is due. An end is in order only where what we sent has gone
+    /// somewhere: a peer that has taken none of it all the while is lost, or was.
+    pub(super) fn judged(&mut self) -> Ending {
+        let in_vain = match &self.phase {
+            Phase::Closing(Ending::Order, teardown) => !self.closing.endless && teardown.was_in_vain(self.peer),
+            _ => false,
+        };
+        match self.take_ending() {
+            Ending::Order if in_vain && self.was_cut => Ending::Reset,
+            Ending::Order if in_vain => Ending::TimedOut(Bound::Acknowledgement),
+            ending => ending,
+        }
     }
 
     /// Whether both ends have been exchanged: there is nothing left to hear, and nothing of ours that a close could

@@ -49,7 +49,10 @@ impl Relay<'_> {
             }
             // Datagrams have no other end.
             Due::Idle if self.closing.endless => (Ending::Order, Patience::Full),
-            Due::Idle => (Ending::TimedOut(Bound::Idle(self.closing.idle_timeout.unwrap_or_default())), Patience::Full),
+            Due::Idle => {
+                let asked = self.closing.idle_timeout.unwrap_or_default();
+                (Ending::TimedOut(Bound::Idle(asked)), Patience::Brief)
+            }
             Due::HalfClosed(side) => {
                 let asked = self.closing.half_close_timeout.unwrap_or_default();
                 (Ending::TimedOut(Bound::HalfClose(side, asked)), Patience::Brief)

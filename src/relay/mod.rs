@@ -105,6 +105,7 @@ pub struct Relay<'a> {
     /// Only what had arrived at our end is still delivered.
     last_words: bool,
     mentioned: bool,
+    taken: Option<Instant>,
     look: Duration,
     unacknowledged: u64,
     oversized: u64,
@@ -164,6 +165,7 @@ impl<'a> Relay<'a> {
             broken: None,
             last_words: false,
             mentioned: false,
+            taken: None,
             look: LOOK_FIRST,
             unacknowledged: 0,
             oversized: 0,
@@ -189,8 +191,7 @@ impl<'a> Relay<'a> {
                 && teardown.advance(self.peer)
                 && !self.is_held_back()
             {
-                let ending = self.take_ending();
-                self.phase = Phase::Over(ending);
+                self.phase = Phase::Over(self.judged());
             }
             self.look_at_the_unheard();
             if let Phase::Over(_) = self.phase {

@@ -106,6 +106,8 @@ pub enum Bound {
     Idle(Duration),
     /// `--half-close-timeout`: this side was silent after the other's end.
     HalfClose(Side, Duration),
+    /// The last close waited in vain for the peer's TCP to take what we had sent.
+    Acknowledgement,
     /// `ETIMEDOUT`: the peer's TCP does not answer.
     Network,
 }
@@ -155,7 +157,7 @@ impl Ending {
                 | Ending::Reset
                 | Ending::Unreachable(_)
                 | Ending::Peer(_)
-                | Ending::TimedOut(Bound::Network)
+                | Ending::TimedOut(Bound::Network | Bound::Acknowledgement)
         )
     }
 

@@ -33,6 +33,8 @@ pub enum Patience {
 #[derive(Debug)]
 pub struct Teardown {
     patience: Patience,
+    /// Not acknowledged when it began, our FIN included.
+    outstanding: u64,
     silent_since: Instant,
     longest: Instant,
     over: bool,
@@ -48,8 +50,9 @@ impl Teardown {
         // What fails here is a socket that is finished already; the first read says so.
         let _ = sys::shutdown_write(peer);
         let longest = if patience == Patience::Full { LONGEST } else { SILENCE };
+        let (silent_since, longest, outstanding) = (now, now + longest, sys::unacknowledged(peer));
         let (over, heard_the_end, dropped, failure) = (false, false, false, None);
-        Self { patience, silent_since: now, longest: now + longest, over, heard_the_end, dropped, failure }
+        Self { patience, outstanding, silent_since, longest, over, heard_the_end, dropped, failure }
     }
 
     /// The peer is given no more than is brief, from now on.
@@ -95,6 +98,15 @@ impl Teardown {
     /// Whether nothing more is read.
     pub fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Whether the peer was waited for, and its TCP has taken nothing all that time of what was on its way to it; our FIN
+    /// alone does not count.
+    pub fn was_in_vain(&self, peer: BorrowedFd<'_>) -> bool {
+        !self.heard_the_end
+            && self.outstanding > 1
+            && passage::is_tcp(peer)
+            && sys::unacknowledged(peer) >= self.outstanding
     }
 
     /// Why the peer's end has not been read: its RST, mostly.

@@ -172,18 +172,21 @@ impl Relay<'_> {
             ours: hand(self.flows.outgoing.as_ref(), self.ours_ended),
             peers: hand(self.flows.incoming.as_ref(), self.peers_ended),
             mentioned: self.mentioned,
+            taken: self.taken,
         }
     }
 
     /// A peer that says nothing but still takes what we sent is not silent: its clock starts anew.
     pub(super) fn peer_takes_more(&mut self, due: Due) -> bool {
-        if !matches!(due, Due::Quit | Due::HalfClosed(Side::Peer)) {
+        if !matches!(due, Due::Quit | Due::Idle | Due::HalfClosed(Side::Peer)) {
             return false;
         }
         let before = std::mem::replace(&mut self.unacknowledged, sys::unacknowledged(self.peer));
         let takes = !self.closing.endless && self.unacknowledged > 0 && before != self.unacknowledged;
-        if takes {
-            self.ours_ended = Some(Instant::now());
+        match due {
+            _ if !takes => {}
+            Due::Idle => self.taken = Some(Instant::now()),
+            _ => self.ours_ended = Some(Instant::now()),
         }
         takes
     }

@@ -42,11 +42,8 @@ impl Absence {
     }
 
     fn patience(&self) -> Duration {
-        match (self.abrupt, self.unread) {
-            (true, 0) => Duration::ZERO,
-            (true, _) | (false, 0) => MOMENT,
-            (false, _) => READING,
-        }
+        // Even what it has read, after a reset too, it may still have to write down.
+        if self.abrupt || self.unread == 0 { MOMENT } else { READING }
     }
 }
 
@@ -58,7 +55,9 @@ mod tests {
     fn a_command_may_read_what_was_left() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
-        assert!(Absence::new(true, 0, start).is_over(0, start), "nothing is left of a reset connection");
+        let mut told = Absence::new(true, 0, start);
+        assert!(!told.is_over(0, after(900)), "it may be busy with what it has read");
+        assert!(told.is_over(0, after(1000)), "nothing is left of a reset connection");
         let mut reset = Absence::new(true, 100, start);
         assert!(!reset.is_over(100, after(900)));
         assert!(!reset.is_over(50, after(1100)), "it reads");

@@ -78,6 +78,7 @@ fn bound_words(bound: Bound) -> String {
         Bound::HalfClose(Side::We, asked) => {
             format!("our input was silent for {} after the peer's FIN (--half-close-timeout)", span(asked))
         }
+        Bound::Acknowledgement => "what was sent last was never acknowledged".into(),
         Bound::Network => "the peer's network does not answer".into(),
     }
 }

@@ -74,6 +74,12 @@ impl Errand {
         }
     }
 
+    /// The client is lost: if the command runs on at `at` it gets HUP as above, or TERM where nobody supervises it.
+    pub(crate) fn give_up(&mut self, at: Instant) {
+        self.hang_up(at);
+        self.next.get_or_insert((at, Signal::TERM));
+    }
+
     /// Does what is due by now; the signal that the command got because its client is gone.
     pub(crate) fn tick(&mut self) -> Option<&'static str> {
         if self.ended.is_some() {

@@ -83,6 +83,11 @@ impl Tool {
         Launch::new().stdin(stdin)
     }
 
+    /// The child alone, without what was announced.
+    pub(crate) fn into_process(self) -> Process {
+        self.process
+    }
+
     /// The first announced address.
     #[track_caller]
     pub(crate) fn addr(&self) -> SocketAddr {
