@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::end::{Reader, Sink, Source};
 use super::framing::{Framing, Next};
 use super::sink::RUN;
-use super::source::Got;
+use super::source::{Got, LARGEST};
 use super::tally::Taps;
 use super::way::{Passed, Way};
 use crate::sys::{self, PollFd, PollFlags};
@@ -151,7 +151,7 @@ impl<'a> Flow<'a> {
 
     fn piece(&self) -> usize {
         if self.source.is_packets() {
-            return self.source.next_size();
+            return LARGEST;
         }
         let room = self.way.room().min(self.sink.at_most);
         match (self.cut(), self.sink.packet) {

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{Shutdown, sockopt};
+use rustix::net::{RecvFlags, Shutdown, sockopt};
 
 use super::{PollFlags, ready};
 
@@ -74,6 +74,14 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> u64 {
     // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, for which there is room.
     let r = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if r == -1 { 0 } else { u64::try_from(bytes).unwrap_or(0) }
+}
+
+/// The size of the next datagram in a socket's queue, 0 at the end of one that has ends. `WouldBlock` where none is there:
+/// to read then is to risk that one comes in between, and is cut to what there happens to be room for.
+pub fn next_packet(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let look = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+    let (_, size) = rustix::net::recv(socket, &mut [0; 0], look)?;
+    Ok(size)
 }
 
 /// Whether the other end of a connected socket has ended or is gone (`POLLRDHUP`, `POLLHUP`).
