@@ -7,6 +7,7 @@ pub(crate) mod errand;
 pub mod host;
 pub mod lent;
 pub mod register;
+mod shortage;
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,6 +19,7 @@ use self::ending::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
 use self::register::Register;
+use self::shortage::Shortage;
 
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
@@ -32,9 +34,6 @@ use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
 use crate::sys::{self, PollFd, PollFlags};
 use crate::trace::{About, Event, Hexdump, Leg, Level, Log, Progress};
-
-/// How long a conversation waits when something is lacking before it tries again.
-const SHORTAGE: Duration = Duration::from_millis(100);
 
 /// What all conversations of a process have in common.
 #[derive(Debug)]
@@ -135,10 +134,11 @@ pub fn converse(
     say_opened(&peer, &log);
     let witness = witness(&log, &peer, Leg::Peer);
     let (started, upstream) = (Instant::now(), OnceCell::new());
+    let mut shortage = Shortage::default();
     let wiring = loop {
         let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
         match handler::wire(&terms.task, &peer, &upstream, &with) {
-            Err(e) if Failure::is_passing(&e) && attention.rest() => {}
+            Err(e) if shortage.may_end(&e, attention, &log) => {}
             other => break other,
         }
     };
@@ -211,13 +211,12 @@ fn lend(
     deadline: Option<Deadline>,
     attention: &mut Attention<'_, '_>,
 ) -> Report {
+    let mut shortage = Shortage::default();
     loop {
         match Lent::start(peer, terms, number, deadline) {
             Ok(lent) => return see_through(lent, attention),
-            Err(back) if Failure::is_passing(&back.1) && attention.rest() => peer = back.0,
-            Err(back) => {
-                return not_begun(*back, &terms.log);
-            }
+            Err(back) if shortage.may_end(&back.1, attention, &terms.log) => peer = back.0,
+            Err(back) => return not_begun(*back, &terms.log),
         }
     }
 }
@@ -356,23 +355,6 @@ enum Waited {
 }
 
 impl Attention<'_, '_> {
-    /// Something is lacking that may come back: lets a moment pass. False where the conversation is called off.
-    fn rest(&mut self) -> bool {
-        let until = Instant::now() + SHORTAGE;
-        loop {
-            let bells = self.watch.bells.iter().map(|bell| PollFd::from_borrowed_fd(*bell, PollFlags::IN));
-            let bound = self.watch.until.map_or(until, |at| at.min(until));
-            let rung = sys::poll(&mut bells.collect::<Vec<_>>(), Some(bound)).is_ok_and(|n| n > 0);
-            let due = self.watch.until.is_some_and(|at| Instant::now() >= at);
-            if (rung || due) && self.ask() == Call::End {
-                return false;
-            }
-            if Instant::now() >= until {
-                return true;
-            }
-        }
-    }
-
     fn ask(&mut self) -> Call {
         (self.answer)(&mut self.watch)
     }

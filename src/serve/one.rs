@@ -11,7 +11,7 @@ use super::{Admitted, PAUSE, admit};
 use crate::net::listen::Listener;
 use crate::session::{self, Attention, Call, Deadline, Report, Terms, Watch};
 use crate::sys::{self, PollFd, PollFlags};
-use crate::trace::Log;
+use crate::trace::{Event, Log, reason};
 
 /// Waits for the one peer that is to be served. None after a signal; fails with `TimedOut` at `until`.
 pub fn meet(
@@ -21,16 +21,23 @@ pub fn meet(
     signals: &Signals,
     log: &Log,
 ) -> io::Result<Option<Admitted>> {
+    let mut said_pause = false;
     loop {
+        let held = listeners.iter().position(Listener::holds_somebody);
         let all = listeners.iter().map(AsFd::as_fd).chain([signals.stop()]);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        sys::poll(&mut fds, until)?;
-        match fds.iter().position(|fd| !fd.revents().is_empty()) {
+        sys::poll(&mut fds, held.map(|_| Instant::now()).or(until))?;
+        match fds.iter().position(|fd| !fd.revents().is_empty()).or(held) {
             Some(at) if at == listeners.len() => return Ok(None),
             Some(at) => match admit(&listeners[at], &mut admission, log) {
                 Ok(None) => {}
                 // Somebody else may give back what is lacking.
-                Err(_) => std::thread::sleep(PAUSE),
+                Err(e) => {
+                    if !std::mem::replace(&mut said_pause, true) {
+                        log.say(&Event::Paused { why: &reason(&e) });
+                    }
+                    std::thread::sleep(PAUSE);
+                }
                 admitted => return admitted,
             },
             None if until.is_some_and(|until| Instant::now() >= until) => return Err(io::ErrorKind::TimedOut.into()),
