@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::end::{Reader, Sink, Source};
 use super::framing::{Framing, Next};
 use super::sink::RUN;
-use super::source::{Got, LARGEST};
+use super::source::{Got, LARGEST, room};
 use super::tally::Taps;
 use super::way::{Passed, Way};
 use crate::sys::{self, PollFd, PollFlags};
@@ -231,7 +231,7 @@ impl<'a> Flow<'a> {
         if self.buffer.capacity() == piece {
             self.buffer.clear();
         } else {
-            self.buffer = Vec::with_capacity(piece);
+            self.buffer = room(piece).map_err(Fault::Source)?;
         }
         let got = match self.source.read(&mut self.buffer) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),

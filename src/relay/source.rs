@@ -196,6 +196,13 @@ pub(crate) enum Got {
 /// The largest datagram of UDP, and a byte more, so that none is ever cut.
 pub(super) const LARGEST: usize = 65_536;
 
+/// An empty buffer of so many bytes; an error where memory has run out, which ends one conversation and not all.
+pub(super) fn room(bytes: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    Ok(buffer)
+}
+
 /// How a source of datagrams ends, and what of it was received before.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a way to end")]

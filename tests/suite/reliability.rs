@@ -11,6 +11,7 @@
 
 mod account;
 mod home;
+mod injected;
 mod interruptions;
 mod load;
 mod places;
