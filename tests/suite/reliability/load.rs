@@ -1,6 +1,7 @@
 //! More than anybody has at once: conversations that idle by the thousand, short ones by the hundred thousand, readers that
 //! are slower than what is offered, floods; not how fast they are served, which BENCHMARKS.md tells.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -263,10 +264,9 @@ fn a_slow_peer_costs_nothing() {
 /// Everybody sends from an address of its own, and most of them never again. Then somebody comes who wants an answer.
 #[track_caller]
 fn flood(mode: &str, most: usize, count: u64) {
-    let count = descriptors(count);
     let mut tool = Tool::with(Stdin::Null)
         .announce(&["udp", "listen"], &["127.0.0.1", "0", mode, "-m", &most.to_string(), "--echo"]);
-    let (mut crowd, mut answered, mut sources) = (0, 0, Vec::new());
+    let (mut crowd, mut answered, mut sources) = (0, 0, VecDeque::new());
     for number in 0..count {
         let socket = UdpSocket::bind((source(40, number * 40), 0)).expect("bind");
         socket.connect(tool.addr()).expect("connect");
@@ -278,8 +278,11 @@ fn flood(mode: &str, most: usize, count: u64) {
             // The main thread is nobody's.
             crowd = crowd.max(if mode == "--fork" { children(tool.id()).len() } else { threads(tool.id()) - 1 });
         }
-        // Each stays where it is: an answer that nobody can hear would end a conversation.
-        sources.push(socket);
+        // Each stays where it is for long: an answer that nobody can hear would end a conversation.
+        sources.push_back(socket);
+        if sources.len() > 2 * most {
+            sources.pop_front();
+        }
     }
     let newcomer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
     newcomer.connect(tool.addr()).expect("connect");
@@ -293,7 +296,9 @@ fn flood(mode: &str, most: usize, count: u64) {
     tell(&format!(
         "{count} sources in {mode} -m {most}: {crowd} at once, {highest} KiB, {answered} of those who waited"
     ));
-    assert!((most..most + 2).contains(&crowd), "{crowd} at once");
+    // A thread that has just ended a conversation may still be on its way back.
+    assert!((most..=most + most / 8).contains(&crowd), "{crowd} at once");
+    assert_eq!(answered, count / 100, "answers");
     assert!(highest < BOUND, "{highest} KiB");
     tool.signal(Signal::INT);
     tool.signal(Signal::TERM);
@@ -315,6 +320,26 @@ fn a_flood_from_ten_thousand_sources_in_threads() {
 #[ignore = "load: run by .ci/run"]
 fn a_flood_from_ten_thousand_sources_in_processes() {
     flood("--fork", 64, amount(10_000));
+}
+
+/// All come at the same moment, as fincat sees it, and there is room for four: each has its answer, as one after the
+/// other makes room for it.
+#[test]
+fn a_burst_at_the_limit_is_answered() {
+    for mode in ["--thread", "--fork"] {
+        let line = ["127.0.0.1", "0", mode, "-m", "4", "--echo"];
+        let tool = Tool::with(Stdin::Null).announce(&["udp", "listen"], &line);
+        tool.stop();
+        let sources: Vec<_> = (0..100).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind")).collect();
+        for source in &sources {
+            source.send_to(b"and me?", tool.addr()).expect("send");
+        }
+        tool.resume();
+        for source in &sources {
+            source.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            assert_eq!(source.recv(&mut [0; 100]).expect("an answer"), 7, "{mode}");
+        }
+    }
 }
 
 /// A datagram that comes while fincat looks whether there is one is whole: 40,000 at any moment.
