@@ -64,9 +64,13 @@ fn who_is_stopped_goes_on_where_it_was() {
             if !tool.is_running() {
                 break;
             }
-            stopped.iter().for_each(|process| process.stop());
+            for process in stopped {
+                process.stop();
+            }
             silence(Duration::from_millis(5));
-            stopped.iter().for_each(|process| process.resume());
+            for process in stopped {
+                process.resume();
+            }
         }
         let exit = tool.wait().expect(0);
         assert_same(&exit.stdout, &bytes);

@@ -113,7 +113,7 @@ fn two_thousand_idle_in_processes() {
 fn short(mode: &[&str], net: u8, count: u64) {
     const HANDS: u64 = 8;
     let mut tool = Tool::listen([&["127.0.0.1", "0"], mode, &["--echo"]].concat());
-    let (next, addr, began) = (AtomicU64::new(0), tool.addr(), Instant::now());
+    let (turn, addr, began) = (AtomicU64::new(0), tool.addr(), Instant::now());
     let serve = |number| {
         let mut peer = connect(source(net, number), addr)?;
         echoed(&peer, number)?;
@@ -127,7 +127,7 @@ fn short(mode: &[&str], net: u8, count: u64) {
         for _ in 0..HANDS {
             scope.spawn(|| {
                 loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let number = turn.fetch_add(1, Ordering::Relaxed);
                     if number >= count {
                         return;
                     }
