@@ -78,6 +78,7 @@ impl Payload {
     }
 
     /// The payload to the peer, what the peer answers to `output`.
+    #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(&'a self, partner: &Partner<'a>, output: Output, closing: Closing) -> Result<Wiring<'a>> {
         // In a server the end of another conversation may give back what is lacking.
         let source = match (self, self.open(output == Output::Dropped)?) {

@@ -1,15 +1,9 @@
 //! What a conversation does that cannot begin for want of something: it waits, says so once, and tries again. It does not
 //! know what is lacking, nor who may give it back.
 
-use std::time::{Duration, Instant};
-
-use super::{Attention, Call};
+use super::Attention;
 use crate::exit::Failure;
-use crate::sys::{self, PollFd, PollFlags};
 use crate::trace::{Event, Log};
-
-/// Between two tries.
-const MOMENT: Duration = Duration::from_millis(100);
 
 /// A conversation's want of something.
 #[derive(Debug, Default)]
@@ -28,24 +22,5 @@ impl Shortage {
             log.say(&Event::Paused { why: &why.to_string() });
         }
         attention.rest()
-    }
-}
-
-impl Attention<'_, '_> {
-    /// Lets a moment pass. False where the conversation is called off.
-    fn rest(&mut self) -> bool {
-        let until = Instant::now() + MOMENT;
-        loop {
-            let bells = self.watch.bells.iter().map(|bell| PollFd::from_borrowed_fd(*bell, PollFlags::IN));
-            let bound = self.watch.until.map_or(until, |at| at.min(until));
-            let rung = sys::poll(&mut bells.collect::<Vec<_>>(), Some(bound)).is_ok_and(|n| n > 0);
-            let due = self.watch.until.is_some_and(|at| Instant::now() >= at);
-            if (rung || due) && self.ask() == Call::End {
-                return false;
-            }
-            if Instant::now() >= until {
-                return true;
-            }
-        }
     }
 }
