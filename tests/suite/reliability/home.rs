@@ -298,7 +298,9 @@ fn a_command_that_cannot_be_started_is_one_sentence() {
 #[test]
 fn nobody_is_lost_where_memory_runs_out() {
     for mode in ["--thread", "--fork"] {
-        let mut tool = Tool::with(Stdin::Null).listen(["127.0.0.1", "0", mode, "--echo"]);
+        // One heap that grows page by page: what is too little for a stack is enough for what is small.
+        let launch = Tool::with(Stdin::Null).env("MALLOC_ARENA_MAX", "1").env("MALLOC_TOP_PAD_", "0");
+        let mut tool = launch.listen(["127.0.0.1", "0", mode, "--echo"]);
         let crowd = |count| {
             let peers: Vec<_> = (0..count).map(|_| PeerStream::tcp(tool.addr())).collect();
             for peer in &peers {
@@ -317,7 +319,7 @@ fn nobody_is_lost_where_memory_runs_out() {
         let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("VmSize");
         let size: u64 = line.trim().trim_end_matches(" kB").parse().expect("KiB");
         let pid = Pid::from_raw(tool.id().try_into().expect("a process number"));
-        let limit = Rlimit { current: Some((size + 64) << 10), ..getrlimit(Resource::As) };
+        let limit = Rlimit { current: Some((size + 100) << 10), ..getrlimit(Resource::As) };
         prlimit(pid, Resource::As, limit).expect("prlimit");
         let peers = crowd(20);
         if mode == "--thread" {
