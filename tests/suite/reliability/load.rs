@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::account::{Account, peak, tell};
 use super::amount;
-use crate::capture::readable_by;
+use crate::capture::{deadline, readable_by};
 use crate::kernel::{children, wait_until};
 use crate::launch::{Stdin, Stdout};
 use crate::pattern::pattern;
@@ -273,7 +273,7 @@ fn flood(mode: &str, most: usize, count: u64) {
         socket.send(b"is anybody there?").expect("send");
         if number % 100 == 99 {
             // Now and then one waits for its answer: the flood is no faster than it can be heard.
-            let heard = readable_by(&socket, Instant::now() + Duration::from_secs(1));
+            let heard = readable_by(&socket, deadline());
             answered += u64::from(heard);
             // The main thread is nobody's.
             crowd = crowd.max(if mode == "--fork" { children(tool.id()).len() } else { threads(tool.id()) - 1 });
