@@ -8,6 +8,7 @@ pub(crate) mod errand;
 pub mod host;
 pub mod lent;
 pub mod register;
+mod shortage;
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use self::ending::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
 use self::register::Register;
+use self::shortage::Shortage;
 
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
@@ -109,11 +111,12 @@ pub fn converse(
     say_opened(&peer, &log);
     let witness = witness(&log, &peer, Leg::Peer);
     let (started, onward) = (Instant::now(), Onward::default());
+    let mut shortage = Shortage::default();
     let wiring = loop {
         let with = terms.circumstances(number, deadline, &attention.watch, &log);
         match handler::wire(&terms.task, &peer, &onward, &with) {
             Err(e) if e.is::<Called>() && attention.ask() == Call::GoOn => {}
-            Err(e) if Failure::is_passing(&e) && attention.rest() => {}
+            Err(e) if shortage.may_end(&e, attention, &log) => {}
             other => break other,
         }
     };
@@ -197,13 +200,12 @@ fn lend(
     deadline: Option<Deadline>,
     attention: &mut Attention<'_, '_>,
 ) -> Report {
+    let mut shortage = Shortage::default();
     loop {
         match Lent::start(peer, terms, number, deadline) {
             Ok(lent) => return see_through(lent, attention),
-            Err(back) if Failure::is_passing(&back.1) && attention.rest() => peer = back.0,
-            Err(back) => {
-                return not_begun(*back, &terms.log);
-            }
+            Err(back) if shortage.may_end(&back.1, attention, &terms.log) => peer = back.0,
+            Err(back) => return not_begun(*back, &terms.log),
         }
     }
 }

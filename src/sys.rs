@@ -30,7 +30,8 @@ use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
     Credentials, abort_on_close, disconnect, drop_waiting, fast_open_connect, fast_open_listener, has_hung_up,
-    interface_index, keep_alive, peek, peer_credentials, probe, shutdown_write, take_error, unacknowledged,
+    interface_index, keep_alive, next_packet, peek, peer_credentials, probe, shutdown_write, take_error,
+    unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};
@@ -133,12 +134,12 @@ pub fn open_standard() -> io::Result<()> {
 
 /// Closes our copy of descriptor 0, 1 or 2 by putting `/dev/null` in its place.
 pub fn vacate(fd: BorrowedFd<'static>) -> io::Result<()> {
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    // Where no descriptor is left for it, standard error's stands in, which stays open as long as we do anyway.
+    let other = null.as_ref().map_or(2, AsRawFd::as_raw_fd);
     // SAFETY: both are open descriptors; dup2 replaces the target in one step, so its number never dangles.
-    match unsafe { libc::dup2(null.as_raw_fd(), fd.as_raw_fd()) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
+    let done = unsafe { libc::dup2(other, fd.as_raw_fd()) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Takes over a descriptor that our caller opened for us, and keeps it from the commands we start. Standard ones

@@ -12,7 +12,7 @@ use crate::exit::{Failure, Status};
 use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
 use crate::relay::end::{Handle, Source};
-use crate::sys::Manner;
+use crate::sys::{self, Manner};
 use crate::trace::reason;
 
 /// RFC 862: what the peer sends goes back to it; its FIN is answered by ours when everything is back.
@@ -39,7 +39,7 @@ pub enum Payload {
 impl Payload {
     /// Fails where the file cannot be read.
     pub(super) fn check(&self) -> Result<()> {
-        self.open().map(drop)
+        self.open(false).map(drop)
     }
 
     /// How many bytes it is, where that is known.
@@ -60,7 +60,8 @@ impl Payload {
         Ok(())
     }
 
-    fn open(&self) -> Result<Option<File>> {
+    /// The file, if there is one. For one that `waits`, what is lacking may come back.
+    fn open(&self, waits: bool) -> Result<Option<File>> {
         let Payload::File(path) = self else { return Ok(None) };
         let open = File::open(path).and_then(|file| {
             let is_a_directory = file.metadata()?.is_dir();
@@ -68,14 +69,19 @@ impl Payload {
         });
         match open {
             Ok(file) => Ok(Some(file)),
-            Err(e) => Err(Failure::error(Status::Failure, format!("cannot read {}: {}", path.display(), reason(&e)))),
+            Err(e) => {
+                let sentence = format!("cannot read {}: {}", path.display(), reason(&e));
+                let fail = if waits && sys::is_shortage(&e) { Failure::passing } else { Failure::error };
+                Err(fail(Status::Failure, sentence))
+            }
         }
     }
 
     /// The payload to the peer, what the peer answers to `output`.
     #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(&'a self, partner: &Partner<'a>, output: Output, closing: Closing) -> Result<Wiring<'a>> {
-        let source = match (self, self.open()?) {
+        // In a server the end of another conversation may give back what is lacking.
+        let source = match (self, self.open(output == Output::Dropped)?) {
             (_, Some(file)) => Source::descriptor("the file to send", Handle::Own(file.into()), Manner::Plain),
             (Payload::Text(text), None) => Source::text(text),
             (Payload::File(_), None) => Source::text(b""),

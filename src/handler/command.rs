@@ -130,7 +130,11 @@ impl Command {
             Joined::Socket => self.start(peer, with, peer.as_fd(), peer.as_fd()).map(Wiring::Lent),
             Joined::Pipes { speaks, hears } => self.start_piped(partner, with, (speaks, hears)),
         };
-        let wiring = started.map_err(|e| cannot_run(&self.words[0], &e))?;
+        let wiring = started.map_err(|e| match cannot_run(&self.words[0], &e) {
+            // In a server the end of another conversation may give back what is lacking.
+            why if self.own_group && sys::is_shortage(&e) => Failure::passing(Failure::status(&why), why.to_string()),
+            why => why,
+        })?;
         if let Wiring::Lent(running) | Wiring::Flows { command: Some(running), .. } = &wiring {
             with.log.say(&Event::Started { pid: running.pid().as_raw_nonzero().get() });
         }
@@ -275,8 +279,7 @@ fn cannot_run(name: &OsStr, error: &io::Error) -> anyhow::Error {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => (Status::NotFound, "command not found".to_owned()),
         _ => (Status::CannotRun, reason(error)),
     };
-    let sentence = format!("cannot run {}: {why}", name.to_string_lossy());
-    if sys::is_shortage(error) { Failure::passing(status, sentence) } else { Failure::error(status, sentence) }
+    Failure::error(status, format!("cannot run {}: {why}", name.to_string_lossy()))
 }
 
 /// The processes that conversations have started, so that what a server is told can be passed on to them.

@@ -82,10 +82,9 @@ impl Mailbox {
         let waiting = self.waiting.borrow_mut().pop_front();
         let letter = if waiting.is_some() { waiting } else { receive(&self.socket)? };
         let Some((way, first)) = letter else { return Ok(None) };
-        if self.postal.each {
-            return self.one_datagram(way, first).map(Some);
-        }
-        match self.open(way) {
+        let socket = if self.postal.each { self.socket.try_clone() } else { self.open(way) };
+        match socket {
+            Ok(socket) if self.postal.each => Ok(Some(self.one_datagram(socket, way, first))),
             Ok(socket) => self.settle(socket, way, first).map(Some),
             Err(e) => {
                 self.waiting.borrow_mut().push_front((way, first));
@@ -149,15 +148,14 @@ impl Mailbox {
     }
 
     /// A conversation about one datagram, answered by letters from the common socket.
-    fn one_datagram(&self, way: Way, letter: Vec<u8>) -> io::Result<Connection> {
+    fn one_datagram(&self, socket: Socket, way: Way, letter: Vec<u8>) -> Connection {
         let local = Address::Inet(self.source_of(way));
         let (shared, reply) = (Arc::clone(&self.socket), Way { local: way.local, peer: way.peer });
-        let socket = self.socket.try_clone()?;
         let mut connection = Connection::between(socket, Transport::Udp, Address::Inet(way.peer), local, true);
         connection.mail.get_mut().push_back(letter);
         connection.is_one_datagram = true;
         connection.post = Some(Post::new(move |bytes| mail::send(shared.as_fd(), bytes, &reply)));
-        Ok(connection)
+        connection
     }
 
     /// Everybody's mail as one conversation that sends nothing.

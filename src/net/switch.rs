@@ -53,21 +53,35 @@ impl Drop for Bond {
 struct State {
     /// The conversations under way.
     lines: Vec<Line>,
-    /// Those that wait to be taken.
-    waiting: VecDeque<Connection>,
+    /// Those that wait to be taken: a descriptor is needed only then, and who cannot have one goes on waiting.
+    waiting: VecDeque<Call>,
 }
 
-/// The way into one conversation. A pair of sequenced-packet sockets shows its end, which datagrams do not.
+/// A conversation that waits to be taken.
+#[derive(Debug)]
+struct Call {
+    sender: Address,
+    mail: VecDeque<Vec<u8>>,
+    count: Count,
+}
+
+/// What a conversation has had.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    /// Datagrams for it so far.
+    heard: u64,
+    /// It has had its last: what comes from the same sender now opens another.
+    complete: bool,
+}
+
+/// The way into one conversation. A pair of sequenced-packet sockets shows its end, which datagrams do not. It stays
+/// until its conversation is over, which would take the entry's end for a peer that is gone.
 #[derive(Debug)]
 struct Line {
     sender: Address,
     entry: Socket,
     mail: VecDeque<Vec<u8>>,
-    /// Datagrams for it so far.
-    heard: u64,
-    /// It has had its last: what comes from the same sender now opens another. It stays until its conversation is over,
-    /// which would take the entry's end for a peer that is gone.
-    complete: bool,
+    count: Count,
 }
 
 impl Switch {
@@ -75,12 +89,36 @@ impl Switch {
         Self { socket: Arc::new(socket), local, postal, activated, state: RefCell::default() }
     }
 
-    /// The next sender that has no conversation.
+    /// The next sender that has no conversation. Where that fails it goes on waiting.
     pub(super) fn accept(&self) -> io::Result<Option<Connection>> {
         if !self.holds_somebody() {
             self.hear()?;
         }
-        Ok(self.state.borrow_mut().waiting.pop_front())
+        let mut state = self.state.borrow_mut();
+        let Some(call) = state.waiting.pop_front() else { return Ok(None) };
+        match self.open(&call, &mut state.lines) {
+            Ok(connection) => {
+                connection.mail.borrow_mut().extend(call.mail);
+                if self.postal.only {
+                    self.drop_others(&connection)?;
+                }
+                Ok(Some(connection))
+            }
+            Err(e) => {
+                state.waiting.push_front(call);
+                Err(e)
+            }
+        }
+    }
+
+    /// The others are refused from now on, and dropped as far as they have come.
+    fn drop_others(&self, one: &Connection) -> io::Result<()> {
+        while let Some((sender, letter)) = receive(&self.socket)? {
+            if sender == one.peer {
+                one.mail.borrow_mut().push_back(letter);
+            }
+        }
+        Ok(())
     }
 
     /// Takes what has come: to its conversation, or to those who wait for one.
@@ -91,61 +129,74 @@ impl Switch {
         while waiting.len() < WAITING {
             let Some((sender, letter)) = receive(&self.socket)? else { break };
             if self.postal.only
-                && let Some(first) = waiting.front()
+                && let Some(first) = waiting.front_mut()
             {
-                // One conversation only: the others are refused from now on, and dropped as far as they have come.
-                if first.peer == sender {
-                    first.mail.borrow_mut().push_back(letter);
+                // One conversation only: the others are dropped as far as they have come.
+                if first.sender == sender {
+                    first.mail.push_back(letter);
                 }
                 continue;
             }
-            let line = lines.iter().position(|line| line.sender == sender && !line.complete);
-            let Some(at) = line.filter(|_| !self.postal.each) else {
-                waiting.push_back(self.open(&sender, letter, lines)?);
+            let alone = self.is_alone(&sender);
+            let call = waiting.iter_mut().find(|call| call.sender == sender && !call.count.complete && !alone);
+            if let Some(call) = call {
+                call.count.add(&letter, &self.postal);
+                call.mail.push_back(letter);
                 continue;
-            };
-            lines[at].count(&letter, self.postal);
-            lines[at].mail.push_back(letter);
-            if !lines[at].carry() {
-                // Its conversation is over: the letter opens a new one.
-                let mut over = lines.swap_remove(at);
-                let last = over.mail.pop_back().unwrap_or_default();
-                waiting.push_back(self.open(&sender, last, lines)?);
             }
+            let line = lines.iter().position(|line| line.sender == sender && !line.count.complete && !alone);
+            let letter = match line {
+                None => letter,
+                Some(at) => {
+                    lines[at].count.add(&letter, &self.postal);
+                    lines[at].mail.push_back(letter);
+                    if lines[at].carry() {
+                        continue;
+                    }
+                    // Its conversation is over: the letter opens a new one.
+                    lines.swap_remove(at).mail.pop_back().unwrap_or_default()
+                }
+            };
+            let mut count = Count::default();
+            count.add(&letter, &self.postal);
+            waiting.push_back(Call { sender, mail: VecDeque::from([letter]), count });
         }
         Ok(())
     }
 
-    fn open(&self, sender: &Address, letter: Vec<u8>, lines: &mut Vec<Line>) -> io::Result<Connection> {
+    /// Whether each datagram of a sender is a conversation.
+    fn is_alone(&self, sender: &Address) -> bool {
+        self.postal.each || *sender == Address::Unix(UnixName::Unnamed)
+    }
+
+    fn open(&self, call: &Call, lines: &mut Vec<Line>) -> io::Result<Connection> {
+        let Call { sender, count, .. } = call;
         let between = |socket| Connection::between(socket, DGRAM, sender.clone(), self.local.clone(), true);
-        let named = *sender != Address::Unix(UnixName::Unnamed);
-        let connection = if self.postal.each || !named {
+        let connection = if self.is_alone(sender) {
             let mut connection = between(self.socket.try_clone()?);
             connection.is_one_datagram = true;
             connection
         } else if self.postal.only {
+            let socket = self.socket.try_clone()?;
             // From now on the kernel refuses everybody else.
             self.socket.connect(&sender.to_socket()?)?;
-            let mut connection = between(self.socket.try_clone()?);
+            let mut connection = between(socket);
             connection.bond = self.activated.then(|| Bond(Arc::clone(&self.socket)));
             connection
         } else {
             let (entry, exit) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
             lines.retain(|line| !sys::has_hung_up(line.entry.as_fd()));
-            let mut line = Line { sender: sender.clone(), entry, mail: VecDeque::new(), heard: 0, complete: false };
-            line.count(&letter, self.postal);
-            lines.push(line);
+            lines.push(Line { sender: sender.clone(), entry, mail: VecDeque::new(), count: *count });
             let mut connection = between(exit);
             connection.ends_with_its_listener = true;
             connection
         };
-        Ok(self.addressed(connection, sender, letter))
+        Ok(self.addressed(connection, sender))
     }
 
-    /// The connection with its first letter, answered from the common socket.
-    fn addressed(&self, mut connection: Connection, sender: &Address, letter: Vec<u8>) -> Connection {
+    /// The connection, answered from the common socket.
+    fn addressed(&self, mut connection: Connection, sender: &Address) -> Connection {
         connection.credentials = None;
-        connection.mail.get_mut().push_back(letter);
         let (socket, to) = (Arc::clone(&self.socket), sender.to_socket());
         connection.post = Some(Post::new(move |bytes| match &to {
             Ok(to) => socket.send_to_with_flags(bytes, to, sys::NO_WAIT).map(drop),
@@ -175,13 +226,15 @@ impl Switch {
     }
 }
 
-impl Line {
-    /// Counts a datagram that is for it.
-    fn count(&mut self, letter: &[u8], postal: Postal) {
+impl Count {
+    /// Counts a datagram.
+    fn add(&mut self, letter: &[u8], postal: &Postal) {
         self.heard += 1;
         self.complete |= postal.empty_ends && letter.is_empty() || postal.most.is_some_and(|most| self.heard >= most);
     }
+}
 
+impl Line {
     /// Hands its mail in as far as it is taken; false where the conversation is over.
     fn carry(&mut self) -> bool {
         if sys::has_hung_up(self.entry.as_fd()) {
@@ -199,11 +252,11 @@ impl Line {
 
 /// The next datagram in the socket's queue.
 fn receive(socket: &Socket) -> io::Result<Option<(Address, Vec<u8>)>> {
-    let size = sys::waiting(socket.as_fd()).and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-    let mut letter = Vec::with_capacity(size.max(1));
-    match socket.recv_from_with_flags(letter.spare_capacity_mut(), sys::NO_WAIT) {
+    // Nobody else reads this socket: what is received is what the kernel said it would be.
+    let mut letter = Vec::new();
+    let room = sys::next_packet(socket.as_fd()).map(|size| letter.reserve_exact(size));
+    match room.and_then(|()| socket.recv_from_with_flags(letter.spare_capacity_mut(), sys::NO_WAIT)) {
         Ok((n, sender)) => {
-            // What was received is what the kernel said it would be: nobody else reads this socket.
             let sender = Address::of(&sender)?;
             sys::received(&mut letter, n);
             Ok(Some((sender, letter)))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::end::{Fault, Reader, Sink, Source};
 use super::framing::{Framing, Next};
 use super::sink::RUN;
-use super::source::Got;
+use super::source::{Got, LARGEST, room};
 use super::tally::Taps;
 use super::way::{Passed, TINY, Way};
 use crate::sys::{self, PollFd, PollFlags};
@@ -144,7 +144,7 @@ impl<'a> Flow<'a> {
 
     fn piece(&self) -> usize {
         if self.source.is_packets() {
-            return self.source.next_size();
+            return LARGEST;
         }
         let room = self.way.room().min(self.sink.at_most);
         match (self.cut(), self.sink.packet) {
@@ -224,7 +224,7 @@ impl<'a> Flow<'a> {
         if self.buffer.capacity() == piece {
             self.buffer.clear();
         } else {
-            self.buffer = Vec::with_capacity(piece);
+            self.buffer = room(piece).map_err(Fault::Source)?;
         }
         let got = match self.source.read(&mut self.buffer) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),

@@ -76,17 +76,6 @@ impl<'a> Source<'a> {
         self.packets.is_some()
     }
 
-    /// Bytes to make room for before the next read of a datagram.
-    pub(crate) fn next_size(&self) -> usize {
-        match (&self.packets, &self.from) {
-            (Some(Packets { sized: true, .. }), From::Descriptor(handle, _)) => {
-                let waiting = sys::waiting(handle.as_fd()).and_then(|size| usize::try_from(size).ok());
-                waiting.unwrap_or(0).max(LARGEST)
-            }
-            _ => LARGEST,
-        }
-    }
-
     /// The same source, read only while `gate` allows it.
     #[must_use]
     pub fn gated(self, gate: fn(BorrowedFd<'_>) -> bool) -> Self {
@@ -207,6 +196,13 @@ pub(crate) enum Got {
 /// The largest datagram of UDP, and a byte more, so that none is ever cut.
 pub(super) const LARGEST: usize = 65_536;
 
+/// An empty buffer of so many bytes; an error where memory has run out, which ends one conversation and not all.
+pub(super) fn room(bytes: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    Ok(buffer)
+}
+
 /// How a source of datagrams ends, and what of it was received before.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a way to end")]
@@ -237,6 +233,14 @@ impl Packets {
         self.rest || self.leashed && sys::has_hung_up(socket)
     }
 
+    /// Makes room for the next datagram, so that it is not cut.
+    fn make_room(&self, socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<()> {
+        if self.sized {
+            buffer.reserve_exact(sys::next_packet(socket)?);
+        }
+        Ok(())
+    }
+
     fn read(&mut self, socket: BorrowedFd<'_>, manner: Manner, buffer: &mut Vec<u8>) -> io::Result<Got> {
         if self.has_had_all() {
             return Ok(Got::End);
@@ -246,7 +250,7 @@ impl Packets {
                 *buffer = letter;
                 buffer.len()
             }
-            None => match sys::read(socket, manner, buffer) {
+            None => match self.make_room(socket, buffer).and_then(|()| sys::read(socket, manner, buffer)) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.is_over(socket) => return Ok(Got::End),
                 other => other?,
             },

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::signals::Signals;
 use super::stopping::{Phase, Stopping};
-use super::{Dispatch, Front, GivenBack, Over, deadline};
+use super::{Dispatch, Front, GivenBack, Over, PAUSE, deadline};
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
 use crate::net::connection::Connection;
@@ -21,6 +21,7 @@ use crate::sys::board::Slot;
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
 use crate::sys::vigil::Vigil;
 use crate::sys::{self, Pid, PollFlags, Signal};
+use crate::trace::{Event, Log, reason};
 
 /// Serves in processes.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl<'s> Forks<'s> {
         self.lent.clear();
         self.finishing.clear();
         (self.terms.roster, self.terms.register) = (Roster::default(), Register::default());
-        let report = self.signals.renew().ok().map(|()| {
+        let report = renew(self.signals, &self.terms.log).then(|| {
             forked.unblock();
             hold(peer, number, &self.terms, self.signals, self.grace)
         });
@@ -147,6 +148,28 @@ impl<'s> Forks<'s> {
         });
     }
 }
+
+/// Gives a forked conversation signals of its own. Where something is lacking for that its peer waits, which is said; false
+/// where it does not come back.
+fn renew(signals: &Signals, log: &Log) -> bool {
+    let mut tries = 0;
+    while let Err(e) = signals.renew() {
+        let why = reason(&e);
+        if tries == TRIES || !sys::is_shortage(&e) {
+            log.say(&Event::Failure(&format!("cannot listen for signals: {why}")));
+            return false;
+        }
+        if tries == 0 {
+            log.say(&Event::Paused { why: &why });
+        }
+        tries += 1;
+        std::thread::sleep(PAUSE);
+    }
+    true
+}
+
+/// How often that is tried, 10 s in all: meanwhile it hears nothing but KILL.
+const TRIES: u32 = 100;
 
 /// What a process is called in the vigil.
 fn key(pid: Pid) -> u64 {

@@ -289,16 +289,17 @@ impl<'s> Server<'s> {
 
     /// Waits for anything; the listener that somebody waits at, if peers are wanted.
     fn wait(&mut self, dispatch: &dyn Dispatch, accepting: bool) -> Option<usize> {
-        let held = |listener: &Listener| listener.holds_somebody();
-        if let Some(at) = self.front.listeners.iter().position(held).filter(|_| accepting) {
-            return Some(at);
-        }
         let carried = self.front.listeners.iter().filter_map(Listener::until).min();
         let own = [self.front.stopping.until(), dispatch.until(), self.pause, self.duty.first_by, carried];
         let own = own.into_iter().chain([self.porch.until()]).flatten().min();
         let full = dispatch.under_way() >= self.duty.most;
         let crowded = full && self.guests.as_ref().is_some_and(Guests::can_evict);
         let newcomers = |listener: &Listener| accepting || crowded && listener.may_evict();
+        // Whom the listener has received already no poll(2) tells of, neither to be let in nor to have room made for them.
+        let held = |listener: &Listener| listener.holds_somebody() && newcomers(listener);
+        if let Some(at) = self.front.listeners.iter().position(held) {
+            return Some(at);
+        }
         let wanted = |listener: &&Listener| newcomers(listener) || listener.carries();
         let listeners: Vec<&Listener> = self.front.listeners.iter().filter(wanted).collect();
         let (bells, others) = (self.front.stopping.bells(), dispatch.bells());

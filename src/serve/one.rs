@@ -12,7 +12,7 @@ use super::{Admitted, PAUSE, admit};
 use crate::net::listen::Listener;
 use crate::session::{self, Attention, Call, Deadline, Report, Terms, Watch};
 use crate::sys::{self, PollFd, PollFlags};
-use crate::trace::Log;
+use crate::trace::{Event, Log, reason};
 
 /// How many may stand on the porch while nobody is served.
 const PLACES: usize = 64;
@@ -27,13 +27,16 @@ pub fn meet(
     log: &Log,
 ) -> io::Result<Option<Admitted>> {
     let mut porch = Porch::default();
+    let mut said_pause = false;
     loop {
         let listeners = if porch.len() < PLACES { listeners } else { &[] };
+        let held = listeners.iter().position(Listener::holds_somebody);
         let all = porch.bells().chain(listeners.iter().map(AsFd::as_fd)).chain([signals.stop()]);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        sys::poll(&mut fds, [until, porch.until()].into_iter().flatten().min())?;
+        let bound = [until, porch.until()].into_iter().flatten().min();
+        sys::poll(&mut fds, held.map(|_| Instant::now()).or(bound))?;
         let (greeting, fds) = fds.split_at(porch.len());
-        let (greeting, came) = (porch::rang(greeting), porch::rang(fds).into_iter().position(|rang| rang));
+        let (greeting, came) = (porch::rang(greeting), porch::rang(fds).into_iter().position(|rang| rang).or(held));
         porch.note(greeting);
         if let Some(told) = porch.next(&mut admission, log) {
             return Ok(Some(told));
@@ -44,7 +47,12 @@ pub fn meet(
                 Ok(Some(admitted)) if greets => porch.enter(admitted),
                 Ok(None) => {}
                 // Somebody else may give back what is lacking.
-                Err(_) => std::thread::sleep(PAUSE),
+                Err(e) => {
+                    if !std::mem::replace(&mut said_pause, true) {
+                        log.say(&Event::Paused { why: &reason(&e) });
+                    }
+                    std::thread::sleep(PAUSE);
+                }
                 admitted => return admitted,
             },
             None if until.is_some_and(|until| Instant::now() >= until) => return Err(io::ErrorKind::TimedOut.into()),

@@ -97,6 +97,14 @@ pub fn drop_waiting(socket: BorrowedFd<'_>, count: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// The size of the next datagram in a socket's queue, 0 at the end of one that has ends. `WouldBlock` where none is there:
+/// to read then is to risk that one comes in between, and is cut to what there happens to be room for.
+pub fn next_packet(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let look = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+    let (_, size) = rustix::net::recv(socket, &mut [0; 0], look)?;
+    Ok(size)
+}
+
 /// Whether the other end of a connected socket has ended or is gone (`POLLRDHUP`, `POLLHUP`).
 pub fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
     ready(socket, PollFlags::RDHUP).intersects(PollFlags::RDHUP | PollFlags::HUP)

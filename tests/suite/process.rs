@@ -243,6 +243,11 @@ pub(crate) fn wait_gone(pid: i32) {
 pub(crate) struct Outlet(ChildStdout);
 
 impl Outlet {
+    /// The pipe itself, which has no deadlines.
+    pub(crate) fn into_pipe(self) -> ChildStdout {
+        self.0
+    }
+
     /// Waits for exactly `count` bytes.
     #[track_caller]
     pub(crate) fn read(&mut self, count: usize) -> Vec<u8> {

@@ -9,7 +9,13 @@
 //!
 //! `FINCAT_TIMES=10` before either does all of it ten times as often, with ten times as many or ten times as much.
 
+mod account;
+mod home;
+mod injected;
+mod interruptions;
+mod load;
 mod neighbours;
+mod places;
 mod resets;
 mod wire;
 
