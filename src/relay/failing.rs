@@ -58,7 +58,8 @@ impl Relay<'_> {
 
     /// Whoever reads what the peer sends is gone.
     pub(super) fn output_lost(&mut self) {
-        let Some(flow) = &mut self.flows.incoming else { return };
+        // One who leaves when everything has been delivered, the end too, has missed nothing.
+        let Some(flow) = self.flows.incoming.as_mut().filter(|flow| flow.state() != State::Done) else { return };
         if matches!(flow.reader(), Reader::Command | Reader::Upstream) {
             flow.lose_sink();
             return self.end_if_nobody_listens();

@@ -9,6 +9,8 @@
 //!
 //! `FINCAT_TIMES=10` before either does all of it ten times as often, with ten times as many or ten times as much.
 
+mod relay;
+
 /// So many, or as many times more as `FINCAT_TIMES` asks for.
 fn amount(usual: u64) -> u64 {
     let times = std::env::var("FINCAT_TIMES").ok().and_then(|times| times.parse::<u64>().ok());
