@@ -21,7 +21,8 @@ impl Relay<'_> {
         let object = flow.map_or("", Flow::source_name);
         match (side, fault, reader) {
             (Side::Peer, Fault::Source(error), _) => {
-                let lost = self.owes();
+                // What could not be written is lost, whatever became of what was.
+                let lost = self.broken.is_some() || self.owes();
                 let error = self.broken.take().unwrap_or(error);
                 self.end(Ending::of_peer(error, lost), Patience::Brief);
             }

@@ -52,7 +52,10 @@ pub(super) fn play(setup: Setup, acts: &[Act], text: &[u8]) -> Result<(), String
     let stage = Stage::new(setup, peer);
     let done = {
         let mut play = Play::new(stage, &ours, text, &log);
-        let done = acts.iter().try_for_each(|act| play.act(*act).map_err(|why| format!("at {act:?}: {why}")));
+        let done = acts.iter().try_for_each(|act| match play.outcome {
+            None => play.act(*act).map_err(|why| format!("at {act:?}: {why}")),
+            Some(_) => Ok(()),
+        });
         let done = done.and_then(|()| play.conclude());
         let Play { stage, outcome, states, called, vague, .. } = play;
         done.map(|()| (stage, outcome, states, called || vague))
@@ -74,6 +77,8 @@ fn check_the_close(stage: &mut Stage, outcome: &Outcome, states: &[State], vague
     }
     match Verdict::of(&outcome.ending) {
         Verdict::Abort if !stage.peer_cut => Err("the abort was none".into()),
+        // Who speaks on after `--quit-after` speaks to nobody.
+        Verdict::Order if stage.peer_cut && stage.setup.timer == Some(Timer::Quit) => Ok(()),
         Verdict::Order if stage.peer_cut => Err("an end in order cut the peer off".into()),
         Verdict::Order if !stage.peer_eof => Err("an end in order was none for the peer".into()),
         Verdict::Order if states.iter().all(|state| state.input_ended) && !stage.out.is_heard() => {
@@ -381,7 +386,9 @@ impl<'a> Play<'a> {
                 back.said.len()
             ));
         }
-        (self.states, self.pending) = (states, vec![]);
+        // A timer may have been due before all of it was seen.
+        let before = outcomes(&self.states, &self.pending, &self.stage.setup);
+        self.states = if self.stage.setup.timer.is_some() { before } else { states };
         self.end()
     }
 
@@ -399,15 +406,22 @@ impl<'a> Play<'a> {
     /// It must be over: as soon as the peer, which has heard everything, is gone.
     fn end(&mut self) -> Result<(), String> {
         let until = Instant::now() + PATIENCE;
+        // What is due comes before the peer does anything about it.
+        let silent = if self.pending.contains(&Event::Due) { 4 * TIMER } else { Duration::ZERO };
+        self.pending.clear();
         while self.outcome.is_none() && Instant::now() < until {
             self.step(Some(Instant::now() + Duration::from_millis(1)));
             self.drain()?;
+            if self.touched.elapsed() < silent {
+                continue;
+            }
             if self.stage.peer_eof || self.stage.peer_cut {
                 self.stage.finish();
             }
         }
         let outcome = self.outcome.as_ref().ok_or_else(|| format!("it does not end; expected {:?}", self.states))?;
-        self.judge(outcome, &self.states, self.states.len() == 1)?;
+        let sure = self.states.len() == 1 && self.stage.back.is_heard() && self.stage.out.is_heard();
+        self.judge(outcome, &self.states, sure)?;
         self.drain()?;
         let outcome = self.outcome.as_ref().ok_or("it never ended")?;
         let Stage { back, .. } = &self.stage;

@@ -75,11 +75,27 @@ pub(super) struct State {
     pub(super) shown: bool,
     pub(super) left: bool,
     pub(super) over: Option<Verdict>,
+    /// It is decided how it ends; what is ready is still being delivered, or its acknowledgement is waited for.
+    pub(super) soft: bool,
 }
 
 impl State {
     fn ended(self, verdict: Verdict) -> Self {
-        Self { over: Some(verdict), ..self }
+        Self { over: Some(verdict), soft: false, ..self }
+    }
+
+    /// The same as soon as something else is done.
+    fn ends(self, verdict: Verdict) -> Self {
+        Self { over: Some(verdict), soft: true, ..self }
+    }
+
+    /// What `event` may make of it: of one that is ending, something else, or nothing.
+    fn follow(self, event: Event, setup: &Setup) -> Vec<Self> {
+        let is_fault = !matches!(event, Event::InputEnded | Event::PeerEnded);
+        if self.soft && is_fault {
+            return vec![self, Self { over: None, ..self }.after(event, setup)];
+        }
+        vec![self.after(event, setup)]
     }
 
     /// What `event` makes of it. Nothing makes anything of a conversation that is over.
@@ -110,10 +126,11 @@ impl State {
     fn input_ends(self, setup: &Setup) -> Self {
         let now = Self { input_ended: true, first: self.first.or(Some(Side::We)), ..self };
         match setup.on_eof {
-            OnEof::Reset => now.ended(Verdict::Abort),
-            _ if setup.send_only || now.peer_ended => Self { fin: true, ..now }.ended(Verdict::Order),
+            OnEof::Reset => now.ends(Verdict::Abort),
+            _ if setup.send_only => Self { fin: true, ..now }.ends(Verdict::Order),
+            _ if now.peer_ended => Self { fin: true, ..now }.ended(Verdict::Order),
             OnEof::HalfClose => Self { fin: true, ..now },
-            OnEof::Close => Self { fin: true, ..now }.ended(Verdict::Order),
+            OnEof::Close => Self { fin: true, ..now }.ends(Verdict::Order),
             OnEof::Hold => now,
         }
     }
@@ -124,8 +141,8 @@ impl State {
         let speaks = setup.input != Input::Unread && !now.input_ended;
         match setup.on_fin {
             _ if !speaks => Self { fin: true, ..now }.ended(Verdict::Order),
-            OnFin::Close if setup.on_eof == OnEof::Reset => now.ended(Verdict::Abort),
-            OnFin::Close => Self { fin: true, ..now }.ended(Verdict::Order),
+            OnFin::Close if setup.on_eof == OnEof::Reset => now.ends(Verdict::Abort),
+            OnFin::Close => Self { fin: true, ..now }.ends(Verdict::Order),
             OnFin::Auto | OnFin::Drain => now,
         }
     }
@@ -164,19 +181,25 @@ pub(super) fn outcomes(states: &[State], pending: &[Event], setup: &Setup) -> Ve
     all
 }
 
+/// What one and the same does is seen in the order in which it was done; but an error overtakes an end.
+fn is_next(pending: &[Event], at: usize) -> bool {
+    let is_end = |event: &Event| matches!(event, Event::PeerEnded | Event::PeerLeft);
+    !is_end(&pending[at]) || !pending[..at].iter().any(is_end)
+}
+
 /// Every prefix of every order of what is pending.
 fn follow(state: State, pending: &[Event], setup: &Setup, all: &mut Vec<State>) {
     if !all.contains(&state) {
         all.push(state);
     }
     for at in 0..pending.len() {
-        let is_peers = |event: &Event| matches!(event, Event::PeerEnded | Event::PeerLeft | Event::PeerReset);
-        // What one and the same does is seen in the order in which it was done.
-        if is_peers(&pending[at]) && pending[..at].iter().any(is_peers) {
+        if !is_next(pending, at) {
             continue;
         }
         let rest: Vec<Event> = pending.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, event)| *event).collect();
-        follow(state.after(pending[at], setup), &rest, setup, all);
+        for next in state.follow(pending[at], setup) {
+            follow(next, &rest, setup, all);
+        }
     }
 }
 
@@ -187,12 +210,11 @@ pub(super) fn settled(states: &[State], pending: &[Event], setup: &Setup) -> Vec
     }
     let mut all = Vec::new();
     for at in 0..pending.len() {
-        let is_peers = |event: &Event| matches!(event, Event::PeerEnded | Event::PeerLeft | Event::PeerReset);
-        if is_peers(&pending[at]) && pending[..at].iter().any(is_peers) {
+        if !is_next(pending, at) {
             continue;
         }
         let rest: Vec<Event> = pending.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, event)| *event).collect();
-        let next: Vec<State> = states.iter().map(|state| state.after(pending[at], setup)).collect();
+        let next: Vec<State> = states.iter().flat_map(|state| state.follow(pending[at], setup)).collect();
         for state in settled(&next, &rest, setup) {
             if !all.contains(&state) {
                 all.push(state);
