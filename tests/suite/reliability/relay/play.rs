@@ -181,7 +181,7 @@ impl<'a> Play<'a> {
                     self.pending.push(Event::OutputFailed);
                 }
             }
-            Act::Steal(most) => self.stage.steal(most),
+            Act::Steal(most) if self.stage.peer.is_some() => self.stage.steal(most),
             Act::EndInput if self.stage.input.take().is_some() => self.input_ends(),
             Act::BreakInput if self.stage.input.is_some() && self.stage.setup.input == Input::Socket => {
                 self.stage.break_input();

@@ -73,7 +73,6 @@ pub(super) struct State {
     pub(super) fin: bool,
     /// Whoever reads our output has been shown its end.
     pub(super) shown: bool,
-    pub(super) left: bool,
     pub(super) over: Option<Verdict>,
     /// It is decided how it ends; what is ready is still being delivered, or its acknowledgement is waited for.
     pub(super) soft: bool,
@@ -110,10 +109,8 @@ impl State {
             Event::InputBroke => self.ended(Verdict::Read),
             // Unix sockets show it at once; TCP when something is sent.
             Event::PeerLeft if setup.peer == Peer::Unix => self.ended(Verdict::Order),
-            Event::PeerLeft => Self { left: true, ..self },
-            Event::SentInVain if self.left || setup.peer == Peer::Unix => self.ended(Verdict::Reset),
-            Event::SentInVain => self,
-            Event::PeerReset => self.ended(Verdict::Reset),
+            Event::PeerLeft => self,
+            Event::SentInVain | Event::PeerReset => self.ended(Verdict::Reset),
             Event::OutputLeft if self.peer_ended => self,
             Event::OutputLeft => self.ended(Verdict::Gone { clean: self.input_ended }),
             Event::OutputFailed => self.ended(Verdict::Write),
