@@ -9,6 +9,7 @@
 //!
 //! `FINCAT_TIMES=10` before either does all of it ten times as often, with ten times as many or ten times as much.
 
+mod hostile;
 mod relay;
 
 /// So many, or as many times more as `FINCAT_TIMES` asks for.

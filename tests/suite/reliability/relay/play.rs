@@ -202,8 +202,7 @@ impl<'a> Play<'a> {
     fn input_ends(&mut self) {
         if self.goes_on() {
             self.due_out = self.stage.out.said.len();
-            self.due_back =
-                self.due_back.max(self.stage.back.said.len().saturating_sub(self.stage.on_its_way()));
+            self.due_back = self.due_back.max(self.stage.back.said.len().saturating_sub(self.stage.on_its_way()));
         }
         self.pending.push(Event::InputEnded);
     }
@@ -309,9 +308,9 @@ impl<'a> Play<'a> {
         let seen = Verdict::of(&outcome.ending);
         let setup = &self.stage.setup;
         let is_due = |state: &State| {
-            let since = if setup.timer == Some(Timer::Deadline) { self.started } else { self.touched };
-            let verdict = setup.timer.filter(|_| since.elapsed() >= TIMER).and_then(|timer| state.due(timer));
-            state.over.is_none() && verdict == Some(seen) && state.first == outcome.closed_first
+            // The clock is looked at before what has just come.
+            let verdict = setup.timer.filter(|_| self.started.elapsed() >= TIMER).and_then(|timer| state.due(timer));
+            (state.over.is_none() || state.soft) && verdict == Some(seen) && state.first == outcome.closed_first
         };
         let called = self.called && seen == Verdict::Called;
         let vague = self.vague && matches!(seen, Verdict::Order | Verdict::Reset);
