@@ -90,7 +90,11 @@ impl State {
 
     /// What `event` may make of it: of one that is ending, something else, or nothing.
     fn follow(self, event: Event, setup: &Setup) -> Vec<Self> {
-        let is_fault = !matches!(event, Event::InputEnded | Event::PeerEnded);
+        let is_fault = match event {
+            Event::InputEnded | Event::PeerEnded => false,
+            Event::PeerLeft => setup.peer == Peer::Unix,
+            _ => true,
+        };
         if self.soft && is_fault {
             return vec![self, Self { over: None, ..self }.after(event, setup)];
         }
