@@ -11,6 +11,7 @@
 
 mod hostile;
 mod relay;
+mod valgrind;
 
 /// So many, or as many times more as `FINCAT_TIMES` asks for.
 fn amount(usual: u64) -> u64 {

@@ -24,7 +24,10 @@ use fincat::trace::{About, Event, Level, Log, Saying, Style};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket};
+
 use super::amount;
+use crate::launch::Launch;
 
 /// Plays so many cases of `strategy` to `check`.
 #[track_caller]
@@ -249,4 +252,62 @@ fn whatever_is_said_is_one_line() {
 fn path_of(file: &File) -> String {
     use std::os::fd::AsRawFd;
     format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// What a command finds in its environment is the peer's name to the byte, whatever bytes those are; one that holds a
+/// NUL cannot be told.
+#[test]
+fn a_command_is_told_any_name() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let tool = Launch::new().listen_unix(["--thread", "--", "env", "-0"]);
+    let own = std::process::id();
+    for (at, odd) in
+        [&b"\xff\xfe"[..], b"a\nPROTO=TCP", b"\x1b[31m", b"= ", b"\xc3", b"\\x00%s$(id)"].iter().enumerate()
+    {
+        let path = folder.path().join(OsStr::from_bytes(odd));
+        let mut name = format!("fincat-{own}-{at}-").into_bytes();
+        name.extend_from_slice(odd);
+        let mut abstracts = b"@".to_vec();
+        abstracts.extend_from_slice(&name);
+        for (address, wanted) in [
+            (SocketAddrUnix::new(&path).expect("a path"), path.as_os_str().as_bytes()),
+            (SocketAddrUnix::new_abstract_name(&name).expect("a name"), &abstracts[..]),
+        ] {
+            let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+            bind(&socket, &address).expect("the name is free");
+            connect(&socket, &SocketAddrUnix::new(tool.path()).expect("a path")).expect("fincat listens");
+            let mut said = Vec::new();
+            File::from(socket).read_to_end(&mut said).expect("an end");
+            let mut told = said.split(|byte| *byte == 0).filter_map(|word| word.strip_prefix(b"UNIXREMOTEPATH="));
+            assert_eq!(
+                told.next().map(<[u8]>::escape_ascii).map(|told| told.to_string()),
+                Some(wanted.escape_ascii().to_string())
+            );
+            assert!(said.split(|byte| *byte == 0).any(|word| word == b"PROTO=UNIX"));
+        }
+    }
+}
+
+/// No time is too long to be added to another.
+#[test]
+fn the_longest_times_are_for_ever() {
+    // The largest below 2 to the 64th that a double holds.
+    let longest = "18446744073709549568".to_owned();
+    let listener = crate::peers::PeerListener::tcp();
+    for times in [
+        &["-q", "--half-close-timeout", "--idle-timeout"][..],
+        &["--deadline", "-w"],
+        &["--retry-for", "--retry-delay"],
+    ] {
+        let args: Vec<&str> = times.iter().flat_map(|option| [*option, &longest]).collect();
+        let args = if times.contains(&"--retry-delay") { [&args[..], &["--retry", "1"]].concat() } else { args };
+        let mut tool = Launch::new().stdin(crate::launch::Stdin::Bytes(b"x".into())).connect(listener.addr(), args);
+        let peer = listener.accept();
+        assert_eq!(peer.read_to_end(), b"x");
+        drop(peer);
+        tool.wait().expect(0);
+    }
+    let mut tool = Launch::new().listen(["--thread", "--count", "1", "--grace", &longest, "-w", &longest, "--", "cat"]);
+    drop(crate::peers::PeerStream::tcp(tool.addr()));
+    tool.wait().expect(0);
 }

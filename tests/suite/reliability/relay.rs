@@ -7,6 +7,7 @@
 //! FINCAT_SEED=7 FINCAT_SCHEDULES=5000 cargo test --test suite -- reliability::relay
 //! ```
 
+mod judge;
 mod play;
 mod rules;
 mod schedule;

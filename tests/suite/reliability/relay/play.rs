@@ -12,12 +12,13 @@ use fincat::relay::{Deadline, Flows, Relay, Turn};
 use fincat::sys::{self, Manner};
 use fincat::trace::Log;
 
-use super::rules::{Event, State, Verdict, is_read, outcomes, settled};
+use super::judge::check_the_close;
+use super::rules::{Event, State, Verdict, outcomes, settled};
 use super::schedule::{Act, Input, Output, Peer, Setup, Timer};
 use super::stage::{Stage, clear, join, outstanding, waiting};
 
 /// What the timer of a schedule is set to.
-const TIMER: Duration = Duration::from_millis(25);
+pub(super) const TIMER: Duration = Duration::from_millis(25);
 
 /// What everything may take that must come by itself: a machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -26,23 +27,23 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const GLANCE: Duration = Duration::from_millis(40);
 
 /// A conversation under way.
-struct Play<'a> {
-    stage: Stage,
-    ours: &'a OwnedFd,
+pub(super) struct Play<'a> {
+    pub(super) stage: Stage,
+    pub(super) ours: &'a OwnedFd,
     relay: Relay<'a>,
-    outcome: Option<Outcome>,
-    states: Vec<State>,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) states: Vec<State>,
     /// What has happened since everything was settled.
-    pending: Vec<Event>,
-    started: Instant,
+    pub(super) pending: Vec<Event>,
+    pub(super) started: Instant,
     /// When a byte was moved last by anybody but the relay.
     touched: Instant,
-    called: bool,
+    pub(super) called: bool,
     /// Whether the peer acknowledged everything before it was gone is not known.
-    vague: bool,
+    pub(super) vague: bool,
     /// So much must have arrived at the peer, and at standard output, whatever follows.
     due_out: usize,
-    due_back: usize,
+    pub(super) due_back: usize,
 }
 
 /// Plays a schedule; what went wrong, in a sentence.
@@ -67,25 +68,6 @@ pub(super) fn play(setup: Setup, acts: &[Act], text: &[u8]) -> Result<(), String
     });
     clear();
     verdict
-}
-
-/// After our socket is closed: rule 3.
-fn check_the_close(stage: &mut Stage, outcome: &Outcome, states: &[State], vague: bool) -> Result<(), String> {
-    stage.hear(usize::MAX)?;
-    if stage.peer.is_none() || vague {
-        return Ok(());
-    }
-    match Verdict::of(&outcome.ending) {
-        Verdict::Abort if !stage.peer_cut => Err("the abort was none".into()),
-        // Who speaks on after `--quit-after` speaks to nobody.
-        Verdict::Order if stage.peer_cut && stage.setup.timer == Some(Timer::Quit) => Ok(()),
-        Verdict::Order if stage.peer_cut => Err("an end in order cut the peer off".into()),
-        Verdict::Order if !stage.peer_eof => Err("an end in order was none for the peer".into()),
-        Verdict::Order if states.iter().all(|state| state.input_ended) && !stage.out.is_heard() => {
-            Err(format!("an end in order, and the peer got {} of {} bytes", stage.out.heard, stage.out.said.len()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn flows<'a>(setup: &Setup, ours: &'a OwnedFd, text: &'a [u8]) -> Flows<'a> {
@@ -279,69 +261,6 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// What may be seen at any time.
-    fn look(&mut self) -> Result<(), String> {
-        let possible = outcomes(&self.states, &self.pending, &self.stage.setup);
-        let alive = possible.iter().any(|state| state.over.is_none());
-        if let Some(outcome) = &self.outcome {
-            return self.judge(outcome, &possible, false);
-        }
-        let may_be_over = possible.iter().any(|state| state.over.is_some()) || self.stage.setup.timer.is_some();
-        if may_be_over || !alive {
-            return Ok(());
-        }
-        let Stage { peer_eof, peer_cut, output_eof, out, back, .. } = &self.stage;
-        if *peer_cut {
-            return Err("the peer was cut off".into());
-        }
-        if *peer_eof && !(possible.iter().any(|state| state.fin) && out.is_heard()) {
-            return Err(format!("our FIN came after {} of {} bytes", out.heard, out.said.len()));
-        }
-        if *output_eof && !(possible.iter().any(|state| state.shown) && back.is_heard()) {
-            return Err(format!("standard output ended after {} of {} bytes", back.heard, back.said.len()));
-        }
-        Ok(())
-    }
-
-    /// Whether this outcome is one that the rules allow.
-    fn judge(&self, outcome: &Outcome, possible: &[State], sure: bool) -> Result<(), String> {
-        let seen = Verdict::of(&outcome.ending);
-        let setup = &self.stage.setup;
-        let is_due = |state: &State| {
-            // The clock is looked at before what has just come.
-            let verdict = setup.timer.filter(|_| self.started.elapsed() >= TIMER).and_then(|timer| state.due(timer));
-            (state.over.is_none() || state.soft) && verdict == Some(seen) && state.first == outcome.closed_first
-        };
-        let called = self.called && seen == Verdict::Called;
-        let vague = self.vague && matches!(seen, Verdict::Order | Verdict::Reset);
-        if !called && !vague && !possible.iter().any(|state| state.agrees(outcome, sure) || is_due(state)) {
-            return Err(format!("it ended as {outcome:?}; the rules say one of {possible:?}"));
-        }
-        self.count(outcome, seen)
-    }
-
-    /// Whether as many bytes were delivered as it says, and as it must.
-    fn count(&self, outcome: &Outcome, seen: Verdict) -> Result<(), String> {
-        let Stage { out, back, setup, .. } = &self.stage;
-        let echoes = setup.output == Output::Back;
-        let [sent, received] = [outcome.sent, outcome.received].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        if sent < if echoes { back.heard } else { out.heard } || received > back.said.len() {
-            return Err(format!("{outcome:?} counts wrong"));
-        }
-        let whole = match seen {
-            Verdict::Order | Verdict::Abort => !self.vague,
-            Verdict::Reset => setup.output != Output::Full && !self.vague,
-            _ => false,
-        };
-        if whole && received < self.due_back.min(back.said.len()) {
-            return Err(format!("{outcome:?}: {} bytes had arrived", self.due_back));
-        }
-        if seen == (Verdict::Gone { clean: true }) && sent != out.said.len() {
-            return Err(format!("{outcome:?} loses nothing, it says, of {} bytes", out.said.len()));
-        }
-        Ok(())
-    }
-
     /// Everybody reads what comes; whether anything did.
     fn drain(&mut self) -> Result<bool, String> {
         let heard = self.stage.hear(usize::MAX)?;
@@ -389,17 +308,6 @@ impl<'a> Play<'a> {
         let before = outcomes(&self.states, &self.pending, &self.stage.setup);
         self.states = if self.stage.setup.timer.is_some() { before } else { states };
         self.end()
-    }
-
-    fn is_exactly(&self, state: &State) -> bool {
-        let Stage { out, back, peer, output, setup, peer_eof, output_eof, .. } = &self.stage;
-        let hears = peer.is_some();
-        let echoes = setup.output == Output::Back;
-        state.over.is_none()
-            && (!hears || out.is_heard() || echoes)
-            && (!hears || *peer_eof == state.fin)
-            && (!self.stage.shows() || back.is_heard())
-            && (setup.stays || output.is_none() || !is_read(setup.output) || *output_eof == state.shown)
     }
 
     /// It must be over: as soon as the peer, which has heard everything, is gone.

@@ -99,7 +99,7 @@ pub(super) enum Act {
 }
 
 fn bytes() -> impl Strategy<Value = usize> {
-    prop_oneof![5 => 1..200usize, 3 => 200..6000usize, 2 => 6000..150_000usize]
+    prop_oneof![5 => 1..200usize, 3 => 200..6000usize, 3 => 6000..150_000usize]
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -136,7 +136,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         1 => Just(Output::Null),
         1 => Just(Output::Dropped),
         1 => Just(Output::Full),
-        1 => Just(Output::Back),
+        3 => Just(Output::Back),
     ];
     let peer = prop_oneof![Just(Peer::Tcp), Just(Peer::Unix)];
     let on_eof = prop_oneof![
