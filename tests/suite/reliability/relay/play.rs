@@ -314,7 +314,7 @@ impl<'a> Play<'a> {
     fn end(&mut self) -> Result<(), String> {
         let until = Instant::now() + PATIENCE;
         // What is due comes before the peer does anything about it.
-        let silent = if self.pending.contains(&Event::Due) { 4 * TIMER } else { Duration::ZERO };
+        let silent = if self.pending.contains(&Event::Due) { 2 * TIMER } else { Duration::ZERO };
         self.pending.clear();
         while self.outcome.is_none() && Instant::now() < until {
             self.step(Some(Instant::now() + Duration::from_millis(1)));
@@ -360,7 +360,9 @@ impl<'a> Play<'a> {
         if self.outcome.is_none() {
             self.settle()?;
         }
-        for act in [Act::EndInput, Act::Settle, Act::Fin, Act::Settle] {
+        let ours_first = [Act::EndInput, Act::Settle, Act::Wait, Act::Fin, Act::Settle];
+        let theirs_first = [Act::Fin, Act::Settle, Act::Wait, Act::EndInput, Act::Settle];
+        for act in if self.stage.setup.copies { theirs_first } else { ours_first } {
             if self.outcome.is_none() {
                 self.act(act).map_err(|why| format!("in the end: {why}"))?;
             }
