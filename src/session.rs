@@ -2,6 +2,7 @@
 //! others there are; who may call it off rings a bell.
 
 mod absence;
+mod attention;
 mod ending;
 pub(crate) mod errand;
 pub mod host;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::absence::MOMENT;
+use self::attention::Waited;
+pub use self::attention::{Attention, Call, Watch};
 use self::ending::{command_ended, failure, status_of, status_of_command, words};
 use self::errand::{Errand, Verdict};
 use self::lent::Lent;
@@ -30,11 +33,7 @@ use crate::relay::tally::Tally;
 use crate::relay::witness::{Beginning, Witness};
 use crate::relay::{Relay, Turn};
 use crate::sys::process::Ended;
-use crate::sys::{self, PollFd, PollFlags};
 use crate::trace::{About, Event, Hexdump, Leg, Level, Log, Progress};
-
-/// How long a conversation waits when something is lacking before it tries again.
-const SHORTAGE: Duration = Duration::from_millis(100);
 
 /// What all conversations of a process have in common.
 #[derive(Debug)]
@@ -78,32 +77,6 @@ impl Terms {
     }
 }
 
-/// What can call a conversation away from its bytes: descriptors that become readable, a time that comes.
-#[derive(Debug, Default)]
-pub struct Watch<'a> {
-    /// Polled beside the conversation.
-    pub bells: Vec<BorrowedFd<'a>>,
-    /// When to ask at the latest.
-    pub until: Option<Instant>,
-}
-
-/// The answer to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// Nothing that concerns this conversation, or not yet.
-    GoOn,
-    /// End it now.
-    End,
-}
-
-/// Whom to ask when a bell rings; it may change what is watched.
-pub struct Attention<'a, 'b> {
-    /// What is watched.
-    pub watch: Watch<'a>,
-    /// Who answers.
-    pub answer: &'b mut dyn FnMut(&mut Watch<'a>) -> Call,
-}
-
 /// What the owner of a conversation learns of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -143,17 +116,24 @@ pub fn converse(
         }
     };
     match wiring {
-        Ok(Wiring::Flows { flows, closing, command }) => {
+        Ok(Wiring::Flows { mut flows, closing, command }) => {
             let mut errand = command.map(|command| Errand::new(command, deadline, terms));
-            let flows = flows.copied(terms.copies).dumped(terms.dump.as_ref(), peer.id);
+            if terms.copies {
+                flows.copy();
+            }
+            if let Some(dump) = &terms.dump {
+                flows.dump(dump, peer.id);
+            }
             let tally = Arc::<Tally>::default();
             let entered = terms.register.enter(&peer, Some(Arc::clone(&tally)));
-            let relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log).counted(tally);
-            let beyond = upstream.get().and_then(|other| witness_beyond(&log, &peer, other));
-            let relay = relay.noted(peer.slot.clone()).seen(witness).seen_beyond(beyond);
-            let relay = relay.shown(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
-            let outcome = carry(relay, errand.as_mut(), attention);
+            let mut relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log);
+            relay.count_in(tally);
+            relay.note(peer.slot.clone());
+            relay.attest(witness, upstream.get().and_then(|other| witness_beyond(&log, &peer, other)));
+            relay.show_progress(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
+            let outcome = carry(&mut relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
+            drop(relay);
             drop((entered, peer));
             if let Some(sentence) = failure(&outcome.ending, &name) {
                 log.say(&Event::Failure(&sentence));
@@ -204,6 +184,7 @@ fn witness_beyond<'a>(log: &Log, peer: &Connection, other: &'a Connection) -> Op
 }
 
 /// A command holds the socket.
+#[inline(never)] // The frame of those who do something else stays small.
 fn lend(
     mut peer: Connection,
     terms: &Terms,
@@ -239,7 +220,7 @@ fn see_through(mut lent: Lent, attention: &mut Attention<'_, '_>) -> Report {
 }
 
 /// The relay moves the bytes, to and from the descriptors that the handler has wired, until the end.
-fn carry(mut relay: Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut Attention<'_, '_>) -> Outcome {
+fn carry(relay: &mut Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut Attention<'_, '_>) -> Outcome {
     // A command that is called off has its grace, and what it says in that time is heard.
     let mut last_word: Option<Instant> = None;
     loop {
@@ -344,56 +325,5 @@ fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
             received: Some(outcome.received),
             took: started.elapsed(),
         });
-    }
-}
-
-/// What ended a wait.
-enum Waited {
-    Ready,
-    Lost,
-    Call(Call),
-    Time,
-}
-
-impl Attention<'_, '_> {
-    /// Something is lacking that may come back: lets a moment pass. False where the conversation is called off.
-    fn rest(&mut self) -> bool {
-        let until = Instant::now() + SHORTAGE;
-        loop {
-            let bells = self.watch.bells.iter().map(|bell| PollFd::from_borrowed_fd(*bell, PollFlags::IN));
-            let bound = self.watch.until.map_or(until, |at| at.min(until));
-            let rung = sys::poll(&mut bells.collect::<Vec<_>>(), Some(bound)).is_ok_and(|n| n > 0);
-            let due = self.watch.until.is_some_and(|at| Instant::now() >= at);
-            if (rung || due) && self.ask() == Call::End {
-                return false;
-            }
-            if Instant::now() >= until {
-                return true;
-            }
-        }
-    }
-
-    fn ask(&mut self) -> Call {
-        (self.answer)(&mut self.watch)
-    }
-
-    /// Waits for `fd` to be readable, `watched` to be lost, a bell, or `until`.
-    fn wait(&mut self, fd: BorrowedFd<'_>, watched: Option<BorrowedFd<'_>>, until: Option<Instant>) -> Waited {
-        let bound = [until, self.watch.until].into_iter().flatten().min();
-        let bells = self.watch.bells.iter().copied();
-        let heard = std::iter::once(fd).chain(bells).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        let watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::empty()));
-        let mut fds: Vec<_> = heard.chain(watched).collect();
-        let failed = sys::poll(&mut fds, bound).is_err();
-        let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let end = 1 + self.watch.bells.len();
-        if fds[1..end].iter().any(ready) || failed || self.watch.until.is_some_and(|at| Instant::now() >= at) {
-            return Waited::Call(if failed { Call::End } else { self.ask() });
-        }
-        match (ready(&fds[0]), fds.get(end).is_some_and(ready)) {
-            (true, _) => Waited::Ready,
-            (false, true) => Waited::Lost,
-            (false, false) => Waited::Time,
-        }
     }
 }

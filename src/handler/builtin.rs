@@ -73,6 +73,7 @@ impl Payload {
     }
 
     /// The payload to the peer, what the peer answers to `output`.
+    #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(&'a self, partner: &Partner<'a>, output: Output, closing: Closing) -> Result<Wiring<'a>> {
         let source = match (self, self.open()?) {
             (_, Some(file)) => Source::descriptor("the file to send", Handle::Own(file.into()), Manner::Plain),

@@ -123,6 +123,7 @@ impl Command {
     }
 
     /// Starts the command and wires what is left for us to do.
+    #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(&'a self, partner: &Partner<'a>, with: &Circumstances<'_>) -> Result<Wiring<'a>> {
         let peer = partner.peer;
         let started = match self.joined {

@@ -34,6 +34,7 @@ pub struct Forward {
 
 impl Forward {
     /// Connects to the other peer, kept in `upstream`, and joins the two.
+    #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(
         &'a self,
         partner: &Partner<'a>,

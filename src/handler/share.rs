@@ -54,6 +54,7 @@ impl Share {
     }
 
     /// Wires a peer to the hub. Its FIN ends nothing but what it says.
+    #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(&self, partner: &Partner<'a>, closing: Closing, log: &Log) -> Result<Wiring<'a>> {
         let name = partner.peer.name();
         let (outlet, inlet) = self.hub()?.join(&name.to_string(), log).map_err(|e| {

@@ -48,6 +48,7 @@ pub enum Output {
 
 impl Stdio {
     /// Wires both directions, or only the incoming one where standard input is not read.
+    #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(self, partner: &Partner<'a>, closing: Closing, log: &Log) -> Wiring<'a> {
         let kind = sys::kind(sys::stdin()).unwrap_or(Kind::Null);
         let speaks = self.speaks(kind);

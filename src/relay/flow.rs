@@ -10,7 +10,7 @@ use super::framing::{Framing, Next};
 use super::sink::RUN;
 use super::source::Got;
 use super::tally::Taps;
-use super::way::{Passed, Way};
+use super::way::{Passed, TINY, Way};
 use crate::sys::{self, PollFd, PollFlags};
 
 /// How long a silent flow keeps what it needed for a stream in full flow.
@@ -56,7 +56,7 @@ pub struct Flow<'a> {
     given: u64,
     oversized: u64,
     /// Who is told of its bytes; it copies them then.
-    pub(super) taps: Taps,
+    pub(super) taps: Option<Box<Taps>>,
     last_moved: Instant,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Flow<'a> {
             taken: 0,
             given: 0,
             oversized: 0,
-            taps: Taps::default(),
+            taps: None,
             last_moved: Instant::now(),
         }
     }
@@ -86,10 +86,9 @@ impl<'a> Flow<'a> {
         Self { framing, ..self }
     }
 
-    /// The same flow; with `copies`, its bytes are never passed on by reference.
-    #[must_use]
-    pub fn copied(self, copies: bool) -> Self {
-        Self { copies, ..self }
+    /// From now on its bytes are never passed on by reference.
+    pub fn copy(&mut self) {
+        self.copies = true;
     }
 
     /// Where it stands.
@@ -138,8 +137,11 @@ impl<'a> Flow<'a> {
             }
         }
         if self.state != State::Draining {
-            // Nothing is held at idle.
-            self.buffer = Vec::new();
+            // Nothing to speak of is held at idle.
+            self.buffer.clear();
+            if self.buffer.capacity() > TINY {
+                self.buffer = Vec::new();
+            }
         }
         Ok(())
     }
@@ -238,7 +240,7 @@ impl<'a> Flow<'a> {
             other => other.map_err(Fault::Source)?,
         };
         self.taken += self.buffer.len() as u64;
-        self.taps.took(&self.buffer);
+        self.taps.iter_mut().for_each(|taps| taps.took(&self.buffer));
         self.last_moved = Instant::now();
         Ok(Some(got))
     }
@@ -258,7 +260,7 @@ impl<'a> Flow<'a> {
             };
             match written {
                 Ok(n) => {
-                    self.taps.gave(&rest[..n]);
+                    self.taps.iter_mut().for_each(|taps| taps.gave(&rest[..n]));
                     self.written += n;
                     self.given += n as u64;
                     self.last_moved = Instant::now();

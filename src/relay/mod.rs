@@ -64,11 +64,9 @@ impl<'a> Flows<'a> {
         self.outgoing.iter().chain(&self.incoming)
     }
 
-    /// The same directions; with `copies`, bytes are never passed on by reference.
-    #[must_use]
-    pub fn copied(self, copies: bool) -> Self {
-        let Self { outgoing, incoming } = self;
-        Self { outgoing: outgoing.map(|flow| flow.copied(copies)), incoming: incoming.map(|flow| flow.copied(copies)) }
+    /// From now on no bytes are passed on by reference.
+    pub fn copy(&mut self) {
+        self.outgoing.iter_mut().chain(&mut self.incoming).for_each(Flow::copy);
     }
 }
 
@@ -77,7 +75,7 @@ impl<'a> Flows<'a> {
 #[allow(clippy::struct_excessive_bools, reason = "each is something that has happened, or has not")]
 pub struct Relay<'a> {
     peer: BorrowedFd<'a>,
-    flows: Flows<'a>,
+    flows: Box<Flows<'a>>,
     closing: Closing,
     deadline: Option<Deadline>,
     log: &'a Log,
@@ -134,7 +132,7 @@ impl<'a> Relay<'a> {
     /// A conversation on the socket `peer` that has not moved anything yet.
     pub fn new(
         peer: BorrowedFd<'a>,
-        flows: Flows<'a>,
+        flows: Box<Flows<'a>>,
         closing: Closing,
         deadline: Option<Deadline>,
         log: &'a Log,
@@ -166,10 +164,9 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// The same conversation, noting on a board that it is not idle.
-    #[must_use]
-    pub fn noted(self, slot: Option<Slot>) -> Self {
-        Self { slot, ..self }
+    /// Notes on a board from now on that it is not idle.
+    pub fn note(&mut self, slot: Option<Slot>) {
+        self.slot = slot;
     }
 
     /// Goes on until the conversation is over, one of `watch` is readable, or `until` has come.

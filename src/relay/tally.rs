@@ -52,31 +52,27 @@ impl Taps {
     }
 }
 
-impl<'a> Flows<'a> {
-    /// The same directions, each of whose bytes a hexdump is told; `id` is the conversation's. They are copied.
-    #[must_use]
-    pub fn dumped(self, dump: Option<&Hexdump>, id: u64) -> Self {
-        let Some(dump) = dump else { return self };
-        let Self { outgoing, incoming } = self.copied(true);
-        let tapped = |mut flow: Flow<'a>, from_peer| {
-            flow.taps = Taps::of(dump, id, from_peer, flow.reader());
-            flow
-        };
-        Self { outgoing: outgoing.map(|flow| tapped(flow, false)), incoming: incoming.map(|flow| tapped(flow, true)) }
+impl Flows<'_> {
+    /// From now on a hexdump is told all of their bytes, which are copied; `id` is the conversation's.
+    pub fn dump(&mut self, dump: &Hexdump, id: u64) {
+        self.copy();
+        for (flow, from_peer) in [(&mut self.outgoing, false), (&mut self.incoming, true)] {
+            if let Some(flow) = flow {
+                flow.taps = Some(Box::new(Taps::of(dump, id, from_peer, flow.reader())));
+            }
+        }
     }
 }
 
 impl Relay<'_> {
-    /// The same conversation, whose bytes are counted where others can read it.
-    #[must_use]
-    pub fn counted(self, tally: Arc<Tally>) -> Self {
-        Self { tally: Some(tally), ..self }
+    /// Counts its bytes where others can read it.
+    pub fn count_in(&mut self, tally: Arc<Tally>) {
+        self.tally = Some(tally);
     }
 
-    /// The same conversation, of which somebody is shown how far it is.
-    #[must_use]
-    pub fn shown(self, progress: Option<Progress>) -> Self {
-        Self { progress: progress.map(Box::new), ..self }
+    /// Shows somebody how far it is.
+    pub fn show_progress(&mut self, progress: Option<Progress>) {
+        self.progress = progress.map(Box::new);
     }
 
     /// Bytes given to the peer, and taken from it.

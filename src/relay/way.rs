@@ -1,8 +1,9 @@
 //! By which way a stream's bytes go from its source to its sink: the one place that decides, and the only one that
 //! knows splice(2) and sendfile(2). It knows neither when to move nor what an end means.
 //!
-//! Every stream starts with read(2) and write(2) on a small buffer, which is cheapest for a short conversation. The
-//! first read that fills it shows that more will come, and what stands at the two ends decides the way from then on:
+//! Every stream starts with read(2) and write(2) on a tiny buffer, and then a small one, which is cheapest for a short
+//! conversation. The read that fills that shows that more will come, and what stands at the two ends decides the way
+//! from then on:
 //!
 //! | from \ to | a pipe | our socket | a file, another device |
 //! |---|---|---|---|
@@ -20,7 +21,8 @@ use super::sink::Sink;
 use super::source::Source;
 use crate::sys::{self, Kind, Manner, passage};
 
-/// Bytes read at a time until it is known that more will come, and afterwards.
+/// Bytes read at a time at first, until it is known that more will come, and afterwards.
+pub(super) const TINY: usize = 1024;
 const SMALL: usize = 16 * 1024;
 const LARGE: usize = 64 * 1024;
 
@@ -39,9 +41,11 @@ const OWN_PIPE: usize = 256 * 1024;
 /// The way.
 #[derive(Debug, Default)]
 pub(super) enum Way {
-    /// Through a small buffer, until a read fills it.
+    /// Through a tiny buffer, until a read fills it.
     #[default]
     Trying,
+    /// Through a small buffer, until a read fills that.
+    Doubting,
     /// Through a large buffer.
     Copying,
     /// From pipe to socket or from socket to pipe, inside the kernel.
@@ -85,14 +89,21 @@ pub(super) struct Channel {
 impl Way {
     /// Bytes to make room for before a read.
     pub(super) fn room(&self) -> usize {
-        if let Way::Trying = self { SMALL } else { LARGE }
+        match self {
+            Way::Trying => TINY,
+            Way::Doubting => SMALL,
+            _ => LARGE,
+        }
     }
 
-    /// Takes the best way for this source and this sink, now that one read has filled the room. With `copies`, bytes
-    /// are never passed on by reference.
+    /// Takes the best way for this source and this sink, now that a read has filled the room, if that was not the first
+    /// one. With `copies`, bytes are never passed on by reference.
     pub(super) fn settle(&mut self, source: &Source<'_>, sink: &Sink<'_>, copies: bool) {
-        let Way::Trying = self else { return };
-        *self = Way::Copying;
+        match self {
+            Way::Trying => return *self = Way::Doubting,
+            Way::Doubting => *self = Way::Copying,
+            _ => return,
+        }
         let Some(from) = source.stream() else { return };
         let (kind, to_kind) = (sys::kind(from).ok(), sink.stream().and_then(|to| sys::kind(to).ok()));
         for (fd, kind) in [(Some(from), kind), (sink.stream(), to_kind)] {
@@ -132,7 +143,7 @@ impl Way {
     /// Moves bytes without the buffer, as far as the way allows it.
     pub(super) fn pass(&mut self, source: &Source<'_>, sink: &Sink<'_>) -> Result<Passed, Fault> {
         let passed = match (&mut *self, source.stream(), sink.stream()) {
-            (Way::Trying | Way::Copying, ..) => return Ok(Passed::Unfit),
+            (Way::Trying | Way::Doubting | Way::Copying, ..) => return Ok(Passed::Unfit),
             (Way::Dropping, Some(from), _) => drop_bytes(from)?,
             (Way::Splicing, Some(from), Some(to)) => splice(from, to)?,
             (Way::Sending(piece), Some(from), Some(to)) => send(from, to, *piece)?,
@@ -147,7 +158,7 @@ impl Way {
 
     /// Whether the buffer is avoided; no call on such a way ever blocks.
     pub(super) fn is_direct(&self) -> bool {
-        !matches!(self, Way::Trying | Way::Copying)
+        !matches!(self, Way::Trying | Way::Doubting | Way::Copying)
     }
 
     /// Whether bytes are in our pipe.

@@ -58,16 +58,10 @@ pub(super) const GLANCE: Duration = Duration::from_millis(2);
 const HOLD: Duration = Duration::from_secs(1);
 
 impl<'a> Relay<'a> {
-    /// The same conversation, with somebody who sees its steps.
-    #[must_use]
-    pub fn seen(self, witness: Option<Witness>) -> Self {
-        Self { witness: witness.map(Box::new), ..self }
-    }
-
-    /// The same conversation, with somebody who sees the steps of the one whom we forward to.
-    #[must_use]
-    pub fn seen_beyond(self, beyond: Option<(BorrowedFd<'a>, Witness)>) -> Self {
-        Self { beyond: beyond.map(Box::new), ..self }
+    /// Lets somebody see its steps, and somebody those of the one whom we forward to.
+    pub fn attest(&mut self, witness: Option<Witness>, beyond: Option<(BorrowedFd<'a>, Witness)>) {
+        self.witness = witness.map(Box::new);
+        self.beyond = beyond.map(Box::new);
     }
 
     /// Lets the witness see something of the peer, if there is one.

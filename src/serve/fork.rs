@@ -53,6 +53,7 @@ impl<'s> Forks<'s> {
         Self { terms, signals, grace, forked, lent, finishing: Vec::new(), vigil, over: Vec::new() }
     }
 
+    #[inline(never)] // The frame of those who do something else stays small.
     fn lend(&mut self, peer: Connection, number: usize) -> Result<(), GivenBack> {
         let ip = peer.peer.ip();
         match Lent::start(peer, &self.terms, number, deadline(&self.terms)) {

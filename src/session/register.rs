@@ -42,7 +42,12 @@ impl Register {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (id, transport, since, socket) = (peer.id, peer.transport.word(), peer.since, peer.leash());
         let (local, name) = (peer.local.clone(), peer.name());
-        self.lock().push(Entry { key, id, transport, local, peer: name, since, tally, socket });
+        let mut all = self.lock();
+        if all.is_empty() {
+            // A process of one conversation has room for one.
+            all.reserve_exact(1);
+        }
+        all.push(Entry { key, id, transport, local, peer: name, since, tally, socket });
         Entered { register: self.clone(), key }
     }
 
