@@ -60,6 +60,10 @@ const SOUND: &[&str] = &[
     "9", "80", "127.0.0.1", "localhost:9", "/s", "@s", "1s", "64k", "1", "0", "--", "cat", "tcp:h:1", "root",
 ];
 
+/// What a command line begins with.
+const ROLES: &[&str] =
+    &["listen", "connect", "udp listen", "udp connect", "unix listen", "unix connect", "", "help", "-h"];
+
 /// Words made of the pieces that mean something somewhere, and of anything.
 fn word() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -72,7 +76,7 @@ fn word() -> impl Strategy<Value = String> {
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     // Every other one is a byte that means something somewhere.
-    let odd = |byte: u8| if byte % 2 == 0 { byte } else { b"\\x0\n\xff@/:"[usize::from(byte) % 8] };
+    let odd = |byte: u8| if byte.is_multiple_of(2) { byte } else { b"\\x0\n\xff@/:"[usize::from(byte) % 8] };
     let odd = prop::collection::vec(any::<u8>().prop_map(odd), 0..120);
     prop_oneof![word().prop_map(String::into_bytes), odd]
 }
@@ -113,7 +117,7 @@ fn an_endpoint_is_read_or_refused() {
         match UnixName::parse(word) {
             Ok(name) => prop_assert_eq!(OsString::from(&name).into_vec(), bytes),
             Err(why) => {
-                prop_assert!(bytes.len() > 107 || bytes.contains(&0) || bytes == b"@" || bytes.is_empty(), "{why}")
+                prop_assert!(bytes.len() > 107 || bytes.contains(&0) || bytes == b"@" || bytes.is_empty(), "{why}");
             }
         }
         Ok(())
@@ -182,8 +186,6 @@ fn a_command_line_makes_sense_or_is_refused_in_one_sentence() {
         1 => joined,
         1 => odd,
     ];
-    const ROLES: &[&str] =
-        &["listen", "connect", "udp listen", "udp connect", "unix listen", "unix connect", "", "help", "-h"];
     let line = (proptest::sample::select(ROLES), prop::collection::vec(word, 0..7));
     holds(300, line, |(role, words)| {
         let role = role.split_whitespace().map(OsString::from);

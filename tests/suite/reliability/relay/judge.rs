@@ -25,8 +25,9 @@ pub(super) fn check_the_close(
         Verdict::Order if stage.peer_cut && stage.setup.timer == Some(Timer::Quit) => Ok(()),
         Verdict::Order if stage.peer_cut => Err("an end in order cut the peer off".into()),
         Verdict::Order if !stage.peer_eof => Err("an end in order was none for the peer".into()),
-        Verdict::Order if states.iter().all(|state| state.input_ended) && !stage.out.is_heard() => {
-            Err(format!("an end in order, and the peer got {} of {} bytes", stage.out.heard, stage.out.said.len()))
+        Verdict::Order | Verdict::Abort if states.iter().all(|state| state.input_ended) && !stage.out.is_heard() => {
+            let (ending, heard, said) = (&outcome.ending, stage.out.heard, stage.out.said.len());
+            Err(format!("{ending:?}, and the peer got {heard} of {said} bytes"))
         }
         _ => Ok(()),
     }
@@ -67,7 +68,8 @@ impl Play<'_> {
             (state.over.is_none() || state.soft) && verdict == Some(seen) && state.first == outcome.closed_first
         };
         let called = self.called && seen == Verdict::Called;
-        let vague = self.vague && matches!(seen, Verdict::Order | Verdict::Reset);
+        let vague =
+            self.vague && matches!(seen, Verdict::Order | Verdict::Reset) || self.forgotten && seen == Verdict::Reset;
         if !called && !vague && !possible.iter().any(|state| state.agrees(outcome, sure) || is_due(state)) {
             return Err(format!("it ended as {outcome:?}; the rules say one of {possible:?}"));
         }
@@ -97,7 +99,7 @@ impl Play<'_> {
     }
 
     /// Whether this is, to the byte, where it stands.
-    pub(super) fn is_exactly(&self, state: &State) -> bool {
+    pub(super) fn is_exactly(&self, state: State) -> bool {
         let Stage { out, back, peer, output, setup, peer_eof, output_eof, .. } = &self.stage;
         let hears = peer.is_some();
         let echoes = setup.output == Output::Back;

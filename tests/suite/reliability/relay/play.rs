@@ -18,7 +18,7 @@ use super::schedule::{Act, Input, Output, Peer, Setup, Timer};
 use super::stage::{Stage, clear, join, outstanding, waiting};
 
 /// What the timer of a schedule is set to.
-pub(super) const TIMER: Duration = Duration::from_millis(25);
+pub(super) const TIMER: Duration = Duration::from_millis(10);
 
 /// What everything may take that must come by itself: a machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -41,6 +41,8 @@ pub(super) struct Play<'a> {
     pub(super) called: bool,
     /// Whether the peer acknowledged everything before it was gone is not known.
     pub(super) vague: bool,
+    /// The peer is gone: where the kernel keeps no TIME-WAIT for it, our FIN is answered by RST.
+    pub(super) forgotten: bool,
     /// So much must have arrived at the peer, and at standard output, whatever follows.
     due_out: usize,
     pub(super) due_back: usize,
@@ -70,7 +72,7 @@ pub(super) fn play(setup: Setup, acts: &[Act], text: &[u8]) -> Result<(), String
     verdict
 }
 
-fn flows<'a>(setup: &Setup, ours: &'a OwnedFd, text: &'a [u8]) -> Flows<'a> {
+fn flows<'a>(setup: &Setup, ours: &'a OwnedFd, text: &'a [u8]) -> Box<Flows<'a>> {
     let stdin = |manner| Source::descriptor("standard input", Handle::Lent(sys::stdin()), manner);
     let source = match setup.input {
         Input::Unread => None,
@@ -87,7 +89,11 @@ fn flows<'a>(setup: &Setup, ours: &'a OwnedFd, text: &'a [u8]) -> Flows<'a> {
     let sink = if setup.output == Output::Back { Sink::peer(ours.as_fd()) } else { output.sink() };
     let outgoing = source.map(|source| Flow::new(source, Sink::peer(ours.as_fd())));
     let incoming = Some(Flow::new(Source::peer(ours.as_fd()), sink));
-    Flows { outgoing, incoming }.copied(setup.copies)
+    let mut flows = Box::new(Flows { outgoing, incoming });
+    if setup.copies {
+        flows.copy();
+    }
+    flows
 }
 
 fn policy(setup: &Setup) -> Closing {
@@ -125,6 +131,7 @@ impl<'a> Play<'a> {
             touched: started,
             called: false,
             vague: false,
+            forgotten: false,
             due_out: 0,
             due_back: 0,
         }
@@ -151,17 +158,13 @@ impl<'a> Play<'a> {
     fn others(&mut self, act: Act) -> Result<(), String> {
         self.touched = Instant::now();
         match act {
-            Act::Feed(most) => {
-                if self.stage.feed(most) > 0 && self.stage.peer.is_none() {
-                    self.pending.push(Event::SentInVain);
-                    // What is ready is still sent, or is not ready yet.
-                    self.vague |= self.stage.setup.on_fin == OnFin::Close;
-                }
+            Act::Feed(most) if self.stage.feed(most) > 0 && self.stage.peer.is_none() => {
+                self.pending.push(Event::SentInVain);
+                // What is ready is still sent, or is not ready yet.
+                self.vague |= self.stage.setup.on_fin == OnFin::Close;
             }
-            Act::Send(most) => {
-                if self.stage.send(most) > 0 && self.stage.setup.output == Output::Full {
-                    self.pending.push(Event::OutputFailed);
-                }
+            Act::Send(most) if self.stage.send(most) > 0 && self.stage.setup.output == Output::Full => {
+                self.pending.push(Event::OutputFailed);
             }
             Act::Steal(most) if self.stage.peer.is_some() => self.stage.steal(most),
             Act::EndInput if self.stage.input.take().is_some() => self.input_ends(),
@@ -249,6 +252,7 @@ impl<'a> Play<'a> {
         }
         // Its FIN is still to come, or what it meets is not known.
         self.vague |= on_its_way || is_reset || !acknowledged || !all_heard || echoes && !self.stage.back.is_heard();
+        self.forgotten |= self.stage.setup.peer == Peer::Tcp && !self.stage.peer_eof;
         self.pending.push(Event::PeerLeft);
         Ok(())
     }
@@ -276,7 +280,8 @@ impl<'a> Play<'a> {
         let mut states = settled(&self.states, &self.pending, &self.stage.setup);
         states.dedup();
         let all_over = states.iter().all(|state| state.over.is_some());
-        let until = Instant::now() + if states.iter().any(|s| s.over.is_some()) { GLANCE } else { PATIENCE };
+        let unclear = states.iter().any(|state| state.over.is_some());
+        let (mut until, mut still) = (Instant::now() + if unclear { GLANCE } else { PATIENCE }, 0);
         let (mut spins, mut quiet) = (0, 0);
         while self.outcome.is_none() && !all_over {
             spins += 1;
@@ -284,13 +289,17 @@ impl<'a> Play<'a> {
             let wait = (spins > 20).then(|| Instant::now() + Duration::from_millis(1));
             self.step(wait);
             let moved = self.drain()?;
-            let exact = states.iter().any(|state| self.is_exactly(state));
+            let exact = states.iter().any(|state| self.is_exactly(*state));
             quiet = if exact && !moved { quiet + 1 } else { 0 };
             if quiet > 3 {
                 (self.states, self.pending) = (states, vec![]);
                 return Ok(());
             }
-            if Instant::now() >= until {
+            still = if moved { 0 } else { still + 1 };
+            if moved && unclear {
+                until = Instant::now() + GLANCE;
+            }
+            if Instant::now() >= until && still > 30 {
                 break;
             }
         }
@@ -314,7 +323,12 @@ impl<'a> Play<'a> {
     fn end(&mut self) -> Result<(), String> {
         let until = Instant::now() + PATIENCE;
         // What is due comes before the peer does anything about it.
-        let silent = if self.pending.contains(&Event::Due) { 2 * TIMER } else { Duration::ZERO };
+        let silent = match self.stage.setup.timer.filter(|_| self.pending.contains(&Event::Due)) {
+            None => Duration::ZERO,
+            // It hears the peer out.
+            Some(Timer::Idle) => 2 * TIMER,
+            Some(_) => PATIENCE,
+        };
         self.pending.clear();
         while self.outcome.is_none() && Instant::now() < until {
             self.step(Some(Instant::now() + Duration::from_millis(1)));

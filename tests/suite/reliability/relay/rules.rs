@@ -65,6 +65,7 @@ impl Verdict {
 
 /// What has become of a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is something by itself")]
 pub(super) struct State {
     pub(super) input_ended: bool,
     pub(super) peer_ended: bool,

@@ -61,6 +61,7 @@ impl Line {
 
 /// The stage.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is something by itself")]
 pub(super) struct Stage {
     pub(super) setup: Setup,
     pub(super) peer: Option<OwnedFd>,
@@ -95,13 +96,8 @@ pub(super) fn join(setup: &Setup) -> (OwnedFd, OwnedFd) {
         }
     };
     if setup.tight {
-        for socket in [&peer, &ours] {
-            sockopt::set_socket_send_buffer_size(socket, 1).expect("an option");
-            // Less than a segment makes TCP wait for its timers.
-            if setup.peer == Peer::Unix {
-                sockopt::set_socket_recv_buffer_size(socket, 1).expect("an option");
-            }
-        }
+        // The peer says much at once, and we can pass on little of it.
+        sockopt::set_socket_send_buffer_size(&ours, 1).expect("an option");
     }
     (peer, ours)
 }
