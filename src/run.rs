@@ -16,13 +16,15 @@ use crate::cli::{self, Typed};
 use crate::exit::{Failure, Status};
 use crate::handler::Variable;
 use crate::handler::command::Roster;
+use crate::net::activation;
+use crate::net::endpoint::Site;
 use crate::plan::{self, Conversation, Plan};
 use crate::relay::Deadline;
 use crate::serve::signals::{Hearing, Signals};
 use crate::session::Terms;
 use crate::session::register::Register;
 use crate::sys::{self, Manner};
-use crate::trace::{self, Event, Hexdump, Log, Place, Progress, Saying, reason};
+use crate::trace::{self, Event, Hexdump, Log, Place, Progress, reason};
 
 /// What a command of a one-shot conversation has between TERM and KILL.
 const COMMAND_GRACE: Duration = Duration::from_secs(1);
@@ -46,10 +48,12 @@ pub fn run(line: &[OsString]) -> Status {
             return Status::Usage;
         }
     };
-    let planned = plan::plan(command).and_then(|plan| Ok((open_log(plan.saying())?, plan)));
+    let planned = plan::plan(command).and_then(|plan| Ok((open_log(&plan)?, plan)));
     let (log, done) = match planned {
         Err(e) => (log, Err(e)),
         Ok((log, plan)) => {
+            let said = log.clone();
+            std::panic::set_hook(Box::new(move |bug| say_bug(bug, &said)));
             let done = match plan {
                 Plan::Listen(plan) => waiting::listen(*plan, &log),
                 Plan::Connect(plan) => going::connect(*plan, &log),
@@ -59,15 +63,18 @@ pub fn run(line: &[OsString]) -> Status {
         }
     };
     done.unwrap_or_else(|e| {
-        log.say(&Event::Failure(&e.to_string()));
-        Failure::status(&e)
+        let status = Failure::status(&e);
+        log.say(&Event::GivenUp { why: &e.to_string(), status: status.code() });
+        status
     })
 }
 
 /// Opens what fincat is to say its sentences to, before anything else takes the number of a descriptor that was named.
-fn open_log(saying: &Saying) -> Result<Log> {
+fn open_log(plan: &Plan) -> Result<Log> {
+    let saying = plan.saying();
     let to = match &saying.to {
         None => None,
+        Some(Place::Descriptor(fd)) if plan.takes_over(*fd) => return Err(taken_over("--log-fd", *fd)),
         Some(Place::Descriptor(fd)) => {
             let unfit = |_| Failure::error(Status::Usage, format!("--log-fd {fd} is not open for writing"));
             Some(sys::adopt(*fd).map_err(unfit)?.into())
@@ -78,13 +85,31 @@ fn open_log(saying: &Saying) -> Result<Log> {
             Some(file.map_err(|e| Failure::error(Status::Failure, cannot(e)))?)
         }
     };
-    Ok(Log::new(saying, to))
+    let log = Log::new(saying, to);
+    Ok(if let Plan::Connect(plan) = plan { going::named(plan, &log) } else { log })
+}
+
+/// A descriptor that was named for something else is one of the activated sockets.
+fn taken_over(option: &str, fd: i32) -> anyhow::Error {
+    Failure::error(Status::Usage, format!("{option} {fd} is one of the activated sockets"))
+}
+
+/// Says a bug of ours in one line, while nobody has said where else to say it.
+pub fn confess(bug: &PanicHookInfo<'_>) {
+    say_bug(bug, &Log::default());
 }
 
 /// Says a bug of ours in one line. In a server it costs one conversation.
-pub fn confess(bug: &PanicHookInfo<'_>) {
+fn say_bug(bug: &PanicHookInfo<'_>, log: &Log) {
     let at = bug.location().map(ToString::to_string).unwrap_or_default();
-    Log::default().say(&Event::Failure(&format!("cannot go on: a bug at {at}: please report it")));
+    log.say(&Event::Failure(&format!("cannot go on: a bug at {at}: please report it")));
+}
+
+impl Plan {
+    /// Whether this descriptor is one of the sockets that were bound for us.
+    fn takes_over(&self, fd: i32) -> bool {
+        matches!(self, Plan::Listen(plan) if matches!(plan.site, Site::Activated(_))) && activation::is_announced(fd)
+    }
 }
 
 fn print(text: &str, log: &Log) -> Status {

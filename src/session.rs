@@ -305,7 +305,7 @@ fn say_opened(peer: &Connection, log: &Log) {
 /// What a log says of a conversation on every line.
 fn about(peer: &Connection) -> About {
     let (local, name) = (peer.local.to_string(), peer.name().to_string());
-    About { id: peer.id, transport: peer.transport.word(), local, peer: name }
+    About { id: peer.id, transport: peer.transport.word(), local: Some(local), peer: name }
 }
 
 fn say_urged(signal: Option<&'static str>, log: &Log) {

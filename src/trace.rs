@@ -40,6 +40,13 @@ pub enum Level {
 pub enum Event<'a> {
     /// What could not be done, as a whole sentence.
     Failure(&'a str),
+    /// The same, and that is the end of it all.
+    GivenUp {
+        /// The sentence.
+        why: &'a str,
+        /// The exit status.
+        status: u8,
+    },
     /// Under `--single`, a peer waits in the backlog for the first time.
     PeerWaiting,
     /// The peer has finished, our input never spoke: the conversation ends.
@@ -164,6 +171,7 @@ impl Event<'_> {
     fn level(&self) -> Level {
         match self {
             Event::Failure(_)
+            | Event::GivenUp { .. }
             | Event::PeerWaiting
             | Event::NeverSpoke
             | Event::WaitingForInput
@@ -212,7 +220,7 @@ impl Event<'_> {
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Failure(sentence) => f.write_str(sentence),
+            Event::Failure(why) | Event::GivenUp { why, .. } => f.write_str(why),
             Event::PeerWaiting => f.write_str("another peer is waiting: one at a time (see --thread)"),
             Event::NeverSpoke => {
                 f.write_str("the peer has finished and standard input never spoke: done (--on-fin drain waits for it)")

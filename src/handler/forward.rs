@@ -44,8 +44,12 @@ impl Forward {
         let (closing, peer) = (with.closing, partner.peer);
         let within = self.within.and_then(|within| Instant::now().checked_add(within));
         let until = [with.until, within].into_iter().flatten().min();
-        let (transport, local, name) = (self.to.transport.word(), "-".into(), self.to.to_string());
-        let log = with.log.about(|| About { id: peer.id, transport, local, peer: name });
+        let log = with.log.about(|| About {
+            id: peer.id,
+            transport: self.to.transport.word(),
+            local: None,
+            peer: self.to.to_string(),
+        });
         let dialed = stages::draw(&log, Leg::Upstream, peer.since, |watcher| {
             dial::dial(&self.to, self.resolving, &Dialing::default(), until, with.bells, watcher)
         });

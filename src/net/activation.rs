@@ -57,9 +57,7 @@ impl Activated {
     /// Takes the sockets over, before anything else owns one of their numbers; from then on no command inherits them.
     /// Fails with what is wrong with the variables.
     pub fn take() -> Result<Self, Unusable> {
-        let variable = |name: &str| std::env::var_os(name);
-        let own = std::process::id();
-        let labels = announced(variable("LISTEN_FDS"), variable("LISTEN_PID"), variable("LISTEN_FDNAMES"), own)?;
+        let labels = labels()?;
         let count = RawFd::try_from(labels.len()).unwrap_or(RawFd::MAX);
         let taken = inheritance::take(FIRST, count);
         let sockets = taken.map_err(|_| format!("LISTEN_FDS announces {count} of them, and not all are open"))?;
@@ -83,6 +81,17 @@ impl Activated {
         };
         self.0.into_iter().map(listen).collect()
     }
+}
+
+/// Whether this number is announced as one of theirs.
+pub fn is_announced(number: RawFd) -> bool {
+    labels().is_ok_and(|labels| labels.iter().any(|label| label.0 == number))
+}
+
+/// What the variables announce to us.
+fn labels() -> Result<Vec<Label>, String> {
+    let variable = |name: &str| std::env::var_os(name);
+    announced(variable("LISTEN_FDS"), variable("LISTEN_PID"), variable("LISTEN_FDNAMES"), std::process::id())
 }
 
 /// What the variables announce to the process `own`.

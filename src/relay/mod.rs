@@ -1,10 +1,10 @@
 //! HOW DOES IT END: the relay moves the bytes of one conversation and ends it by the rules of `closing`.
 //! It knows descriptors, bytes, ends and times; neither what stands behind them nor who else is being served.
 //!
-//! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the policy), `clock` (its times),
-//! this file (two flows under one policy), `waiting` (for what), `failing` (whom), `teardown` (the last close),
-//! `outcome` (what became of it); `witness` and `confirming` (what is seen of it, and known in the end). And where many
-//! conversations share one input and output: `hub`.
+//! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the
+//! policy), `clock` (its times), this file (two flows under one policy), `waiting` (for what), `failing` (whom),
+//! `teardown` (the last close), `outcome` (what became of it); `witness`, `showing` and `confirming` (what is seen of it,
+//! when, and what is known in the end). And where many conversations share one input and output: `hub`.
 
 pub mod clock;
 pub mod closing;
@@ -15,6 +15,7 @@ pub mod flow;
 pub mod framing;
 pub mod hub;
 pub mod outcome;
+mod showing;
 pub mod sink;
 pub mod source;
 pub mod tally;

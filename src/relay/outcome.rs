@@ -38,13 +38,13 @@ impl Relay<'_> {
 
     /// The witnesses' last words.
     fn conclude(&mut self, ending: &Ending, sent: u64, received: u64) {
-        self.show(|witness, peer| witness.conclude(peer, ending, sent, received));
+        self.show(|witness, peer| witness.conclude(peer, ending, Some(sent), Some(received)));
         let given = |flow: &&Flow<'_>| flow.reader() == Reader::Upstream;
         let onwards = self.flows.incoming.as_ref().filter(given).map_or(0, Flow::given);
         let back = self.flows.outgoing.as_ref().map_or(0, Flow::taken);
         // What went wrong with the peer says nothing about the other one but that it was given up.
         let ending = if ending.is_order() { ending } else { &Ending::Called };
-        self.show_beyond(|witness, upstream| witness.conclude(upstream, ending, onwards, back));
+        self.show_beyond(|witness, upstream| witness.conclude(upstream, ending, Some(onwards), Some(back)));
     }
 
     pub(super) fn take_ending(&mut self) -> Ending {

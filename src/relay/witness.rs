@@ -5,10 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::Relay;
 use super::closing::Side;
-use super::end::Reader;
-use super::flow::{Flow, State as FlowState};
 use super::outcome::{Bound, Ending};
 use crate::sys::states::{self, Info, State};
 use crate::sys::{self, PollFlags};
@@ -56,92 +53,6 @@ pub struct Beginning {
 /// Between two looks at what wakes no poll(2), and how long they hold up the last close.
 pub(super) const GLANCE: Duration = Duration::from_millis(2);
 const HOLD: Duration = Duration::from_secs(1);
-
-impl<'a> Relay<'a> {
-    /// Lets somebody see its steps, and somebody those of the one whom we forward to.
-    pub fn attest(&mut self, witness: Option<Witness>, beyond: Option<(BorrowedFd<'a>, Witness)>) {
-        self.witness = witness.map(Box::new);
-        self.beyond = beyond.map(Box::new);
-    }
-
-    /// Lets the witness see something of the peer, if there is one.
-    pub(super) fn show(&mut self, see: impl FnOnce(&mut Witness, BorrowedFd<'_>)) {
-        if let Some(witness) = &mut self.witness {
-            see(witness, self.peer);
-        }
-    }
-
-    /// The same of the one whom we forward to.
-    pub(super) fn show_beyond(&mut self, see: impl FnOnce(&mut Witness, BorrowedFd<'_>)) {
-        if let Some((upstream, witness)) = self.beyond.as_deref_mut() {
-            see(witness, *upstream);
-        }
-    }
-
-    /// What has been given to each and taken from it.
-    pub(super) fn show_bytes(&mut self) {
-        if self.witness.is_none() {
-            return;
-        }
-        let given = |flow: Option<&Flow<'_>>, to| flow.filter(|flow| flow.reader() == to).map_or(0, Flow::given);
-        let (outgoing, incoming) = (self.flows.outgoing.as_ref(), self.flows.incoming.as_ref());
-        let sent = given(outgoing, Reader::Peer) + given(incoming, Reader::Peer);
-        let beyond = (given(incoming, Reader::Upstream), outgoing.map_or(0, Flow::taken));
-        let received = incoming.map_or(0, Flow::taken);
-        self.show(|witness, peer| witness.moved(peer, sent, received));
-        self.show_beyond(|witness, upstream| witness.moved(upstream, beyond.0, beyond.1));
-    }
-
-    /// The sink of this side's flow has been finished: a FIN, if a socket reads it.
-    pub(super) fn show_fin(&mut self, side: Side) {
-        let flow = match side {
-            Side::We => self.flows.outgoing.as_ref(),
-            Side::Peer => self.flows.incoming.as_ref(),
-        };
-        match flow.filter(|flow| flow.state() == FlowState::Done).map(Flow::reader) {
-            Some(Reader::Peer) if !self.closing.endless => self.fin_sent(),
-            Some(Reader::Upstream) => self.show_beyond(Witness::our_fin),
-            _ => {}
-        }
-    }
-
-    /// The source of this side's flow has ended: the peer's FIN, or that of the one whom we forward to.
-    pub(super) fn show_end(&mut self, side: Side) {
-        match side {
-            Side::Peer if !self.closing.endless => self.show(Witness::peers_fin),
-            Side::Peer => {}
-            Side::We => self.show_beyond(Witness::peers_fin),
-        }
-    }
-
-    /// How long nothing could move.
-    pub(super) fn show_waiting(&mut self, time: Option<Duration>) {
-        let Some(time) = time else { return };
-        let state = |flow: Option<&Flow<'_>>| flow.map(Flow::state);
-        let input = state(self.flows.outgoing.as_ref()) == Some(FlowState::Filling);
-        let output = state(self.flows.incoming.as_ref()) == Some(FlowState::Draining);
-        let look = |witness: &mut Witness, socket: BorrowedFd<'_>| {
-            witness.waited(time, input, output);
-            witness.look(socket);
-        };
-        self.show(look);
-        self.show_beyond(look);
-    }
-
-    /// Whether looking at what is acknowledged is worth it.
-    pub(super) fn awaits_an_acknowledgement(&self) -> bool {
-        let beyond = self.beyond.as_deref().map(|(_, witness)| witness);
-        self.witness.as_deref().into_iter().chain(beyond).any(Witness::awaits_an_acknowledgement)
-    }
-
-    /// Whether the last close waits, for a moment, for what a witness has yet to see.
-    pub(super) fn is_held_back_for_a_witness(&mut self) -> bool {
-        let mut waits = false;
-        self.show(|witness, _| waits |= witness.holds_back());
-        self.show_beyond(|witness, _| waits |= witness.holds_back());
-        waits
-    }
-}
 
 impl Witness {
     /// A witness of a conversation that begins; None where nobody asked for one.
@@ -295,7 +206,7 @@ impl Witness {
     }
 
     /// Whether looking again is worth it.
-    fn awaits_an_acknowledgement(&self) -> bool {
+    pub(super) fn awaits_an_acknowledgement(&self) -> bool {
         self.tcp && self.our_fin && !self.acknowledged && !self.reset
     }
 
@@ -316,7 +227,8 @@ impl Witness {
     /// It is decided how the conversation ends.
     pub(super) fn ending(&mut self, peer: BorrowedFd<'_>, ending: &Ending) {
         match ending {
-            Ending::Reset | Ending::Refused => self.fail(peer, Step::PeersReset),
+            Ending::Reset => self.fail(peer, Step::PeersReset),
+            Ending::Refused => self.fail(peer, Step::Refused),
             Ending::Abort => self.fail(peer, Step::OurReset),
             Ending::TimedOut(Bound::Network) | Ending::Unreachable(_) => self.fail(peer, Step::Lost),
             _ => {}
@@ -336,7 +248,7 @@ impl Witness {
     }
 
     /// Says what has become of it; the socket is still open.
-    pub fn conclude(&mut self, peer: BorrowedFd<'_>, ending: &Ending, sent: u64, received: u64) {
+    pub fn conclude(&mut self, peer: BorrowedFd<'_>, ending: &Ending, sent: Option<u64>, received: Option<u64>) {
         let info = states::info(peer);
         self.note_acknowledgement(peer, info.as_ref());
         let unacknowledged = info.map(|_| unacknowledged(peer, self.our_fin && !self.acknowledged));
@@ -391,4 +303,33 @@ pub(super) fn is_acknowledged(peer: BorrowedFd<'_>, info: &Info) -> bool {
 /// Bytes that the peer's TCP has not acknowledged; our FIN, if it is on its way, is none of them.
 pub(super) fn unacknowledged(peer: BorrowedFd<'_>, fin: bool) -> u64 {
     sys::unacknowledged(peer).saturating_sub(fin.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel shows when a step is looked at may be older or newer than the step.
+    #[test]
+    fn states_that_follow_from_what_came_before() {
+        let beginning = Beginning { leg: Leg::Peer, since: Instant::now(), accepted: false, handshake: None };
+        let witness = |first_fin, our_fin, peers_fin| {
+            let new = Witness::new(&Log::default(), &beginning, true);
+            Witness { first_fin, our_fin, peers_fin, ..new }
+        };
+        let (ours, theirs) = (witness(Some(Side::We), true, false), witness(Some(Side::Peer), true, true));
+        for (witness, step, shown, told) in [
+            (&ours, Step::OurFin, State::FinWait1, ("FIN-WAIT-1", false)),
+            (&ours, Step::OurFin, State::FinWait2, ("FIN-WAIT-1", true)),
+            (&ours, Step::OurFin, State::Closed, ("FIN-WAIT-1", true)),
+            (&ours, Step::PeersFin, State::Closed, ("TIME-WAIT", true)),
+            (&ours, Step::Acknowledged, State::FinWait2, ("FIN-WAIT-2", false)),
+            (&theirs, Step::OurFin, State::Closed, ("LAST-ACK", true)),
+            (&theirs, Step::OurFin, State::LastAck, ("LAST-ACK", false)),
+            (&theirs, Step::Acknowledged, State::Closed, ("CLOSED", false)),
+        ] {
+            assert_eq!(witness.state(step, shown, false), told, "{step:?} {shown:?}");
+        }
+        assert_eq!(ours.state(Step::PeersFin, State::Closed, true), ("CLOSED", false), "it has failed");
+    }
 }

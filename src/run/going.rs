@@ -14,6 +14,7 @@ use crate::handler::builtin::Payload;
 use crate::handler::stdio::Speaking;
 use crate::handler::{Task, reach, stages};
 use crate::net::dial::{self, Undialed};
+use crate::net::endpoint::Endpoint;
 use crate::plan::ConnectPlan;
 use crate::relay::Deadline;
 use crate::serve;
@@ -24,6 +25,12 @@ use crate::trace::{About, Event, Leg, Log, reason, span};
 
 /// How long `--fast-open` waits for something to put into the SYN.
 const AT_HAND: Duration = Duration::from_millis(50);
+
+/// The only conversation that there will be, which `log` is about.
+pub(super) fn named(plan: &ConnectPlan, log: &Log) -> Log {
+    let Endpoint { transport, .. } = plan.endpoint;
+    log.about(|| About { id: 1, transport: transport.word(), local: None, peer: plan.endpoint.to_string() })
+}
 
 /// Goes to the peer and holds the one conversation.
 pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
@@ -37,16 +44,14 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
     let signals = signals(Hearing::One)?;
     let mut tries = retry.begin(Instant::now());
     let since = Instant::now();
-    let about = || About { id: 1, transport: endpoint.transport.word(), local: "-".into(), peer: endpoint.to_string() };
-    let own = log.about(about);
     if log.traces() {
-        own.say(&Event::Heading);
+        log.say(&Event::Heading);
     }
     let peer = loop {
         let whole = tries.bound().map(|(at, asked)| Bound { at, asked, option: "--retry-for" });
         let within = [bound(within, deadline), whole].into_iter().flatten().min_by_key(|bound| bound.at);
         let until = within.map(|within| within.at);
-        let dialed = stages::draw(&own, Leg::Peer, since, |watcher| {
+        let dialed = stages::draw(log, Leg::Peer, since, |watcher| {
             dial::dial(&endpoint, resolving, &options, until, &[signals.stop()], watcher)
         });
         let why = match dialed {
@@ -103,7 +108,7 @@ fn has_data_at_hand(task: &Task) -> bool {
 
 /// Looks who is there.
 pub(super) fn check(checks: &Checks, log: &Log) -> Result<Status> {
-    let signals = signals(Hearing::Nobody)?;
+    let signals = signals(Hearing::One)?;
     match check::check(checks, log, signals.stop()) {
         Verdict::Open => Ok(Status::Order),
         Verdict::Alike(fate) => Ok(reach::status(fate)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Bound, bound, from_now, signals, stopped};
+use super::{Bound, bound, from_now, signals, stopped, taken_over};
 use crate::exit::{Failure, Status};
 use crate::handler::reach;
 use crate::net::activation::{self, Activated, Unusable};
@@ -124,7 +124,7 @@ fn activated(plan: &ListenPlan) -> Result<Option<Activated>> {
     let Site::Activated(_) = plan.site else { return Ok(None) };
     let activated = Activated::take().map_err(|why| unusable(&plan.site, &why))?;
     match plan.ready_fd.filter(|&fd| activated.contains(fd)) {
-        Some(fd) => Err(Failure::error(Status::Usage, format!("--ready-fd {fd} is one of the activated sockets"))),
+        Some(fd) => Err(taken_over("--ready-fd", fd)),
         None => Ok(Some(activated)),
     }
 }

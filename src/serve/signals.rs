@@ -14,9 +14,7 @@ use crate::sys::{self, Manner, PipeEnds, PollFlags, process};
 /// What a process needs to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// No conversation: INT, TERM and HUP stop, and there is nothing to tell of.
-    Nobody,
-    /// One conversation: INT, TERM and HUP stop.
+    /// One conversation, or none: INT, TERM and HUP stop.
     One,
     /// Many: INT and TERM stop, HUP is passed on.
     Many,
@@ -54,27 +52,25 @@ impl Signals {
     pub fn new(hearing: Hearing) -> io::Result<Self> {
         process::set_default(SIGCHLD);
         let last = Arc::new(AtomicUsize::new(0));
-        let (hangup, child, question) = (Arc::default(), Arc::default(), Arc::default());
-        let (mut stop, mut bell) = (SelfPipe::new()?, SelfPipe::new()?);
-        let is_server = matches!(hearing, Hearing::Many | Hearing::Processes);
-        let stopping: &[i32] = if is_server { &[SIGINT, SIGTERM] } else { &[SIGINT, SIGTERM, SIGHUP] };
-        for &signal in stopping.iter().filter(|signal| is_heard(**signal)) {
-            // Which one it was is noted first, so that who hears may ask.
-            flag::register_usize(signal, Arc::clone(&last), usize::try_from(signal).unwrap_or_default())?;
-            stop.ring_at(signal)?;
-        }
-        if is_server && is_heard(SIGHUP) {
-            bell.ring_for(SIGHUP, &hangup)?;
-        }
-        if hearing == Hearing::Nobody {
-            // Noted, so that it does not kill; without a copy of the bell, for whom descriptors are few.
-            flag::register(SIGUSR1, Arc::clone(&question))?;
-        } else {
-            bell.ring_for(SIGUSR1, &question)?;
-        }
-        if hearing == Hearing::Processes {
-            bell.ring_for(SIGCHLD, &child)?;
-        }
+        let (hangup, child, question) = (Arc::<AtomicBool>::default(), Arc::default(), Arc::default());
+        let is_server = hearing != Hearing::One;
+        let heard = |signals: [(i32, bool); 3]| {
+            let wanted = signals.into_iter().filter(|&(signal, wanted)| wanted && is_heard(signal));
+            wanted.map(|(signal, _)| signal).collect::<Vec<_>>()
+        };
+        // Which one it was is noted, so that who hears may ask.
+        let stop = SelfPipe::at(&heard([(SIGINT, true), (SIGTERM, true), (SIGHUP, !is_server)]), |signal| {
+            flag::register_usize(signal, Arc::clone(&last), usize::try_from(signal).unwrap_or_default()).map(drop)
+        })?;
+        let bells = [(SIGHUP, is_server), (SIGUSR1, true), (SIGCHLD, hearing == Hearing::Processes)];
+        let bell = SelfPipe::at(&heard(bells), |signal| {
+            let rang = match signal {
+                SIGHUP => &hangup,
+                SIGCHLD => &child,
+                _ => &question,
+            };
+            flag::register(signal, Arc::clone(rang)).map(drop)
+        })?;
         Ok(Self { stop, bell, hangup, child, question, last, kill: OnceLock::new(), stage: Mutex::default() })
     }
 
@@ -132,9 +128,10 @@ impl Signals {
         let taken = wanted.swap(false, Ordering::SeqCst);
         if taken {
             self.bell.silence();
-            if [&self.hangup, &self.child, &self.question].iter().any(|other| other.load(Ordering::SeqCst)) {
-                // What was silenced may have been its.
-                self.bell.ring();
+            let all = [(SIGHUP, &self.hangup), (SIGCHLD, &self.child), (SIGUSR1, &self.question)];
+            for (signal, _) in all.into_iter().filter(|(_, rang)| rang.load(Ordering::SeqCst)) {
+                // What was silenced may have been its: it comes again.
+                let _ = low_level::raise(signal);
             }
         }
         taken
@@ -193,45 +190,34 @@ fn is_heard(signal: i32) -> bool {
 #[derive(Debug)]
 struct SelfPipe {
     reader: OwnedFd,
-    /// Without it the pipe of nobody's signal would be readable for ever.
-    ring: OwnedFd,
-    /// The handlers' copies of it, which are open as long as the process lives.
-    copies: Vec<RawFd>,
+    /// The handlers' ends, one each, which are open as long as the process lives.
+    writers: Vec<RawFd>,
 }
 
 impl SelfPipe {
-    fn new() -> io::Result<Self> {
-        let (reader, ring) = sys::pipe(PipeEnds::Both)?;
-        Ok(Self { reader, ring, copies: Vec::with_capacity(3) })
+    /// Becomes readable at each of `signals`, of which there is one at least, and which `note` has noted then.
+    fn at(signals: &[i32], note: impl Fn(i32) -> io::Result<()>) -> io::Result<Self> {
+        let (reader, writer) = sys::pipe(PipeEnds::Both)?;
+        let mut writers = vec![writer];
+        while writers.len() < signals.len() {
+            writers.push(sys::duplicate(writers[0].as_fd())?);
+        }
+        let this = Self { reader, writers: writers.iter().map(AsRawFd::as_raw_fd).collect() };
+        for (&signal, writer) in signals.iter().zip(writers) {
+            // Before the pipe, so that whoever is woken finds it noted; and after it, in case somebody has emptied the
+            // pipe in between.
+            note(signal)?;
+            low_level::pipe::register(signal, writer)?;
+            note(signal)?;
+        }
+        Ok(this)
     }
 
-    /// Becomes readable at `signal`.
-    fn ring_at(&mut self, signal: i32) -> io::Result<()> {
-        let copy = sys::duplicate(self.ring.as_fd())?;
-        self.copies.push(copy.as_raw_fd());
-        low_level::pipe::register(signal, copy).map(drop)
-    }
-
-    /// Becomes readable at `signal`, and `rang` is set.
-    fn ring_for(&mut self, signal: i32, rang: &Arc<AtomicBool>) -> io::Result<()> {
-        // Before the pipe, so that whoever is woken finds the flag set; and after it, in case somebody has emptied the
-        // pipe in between.
-        flag::register(signal, Arc::clone(rang))?;
-        self.ring_at(signal)?;
-        flag::register(signal, Arc::clone(rang)).map(drop)
-    }
-
-    /// Puts a new pipe in the place of this one, its handlers' copies included.
+    /// Puts a new pipe in the place of this one, its handlers' ends included.
     fn renew(&self) -> io::Result<()> {
-        let (reader, ring) = sys::pipe(PipeEnds::Both)?;
+        let (reader, writer) = sys::pipe(PipeEnds::Both)?;
         sys::replace(self.reader.as_raw_fd(), reader.as_fd())?;
-        let own = self.ring.as_raw_fd();
-        self.copies.iter().chain([&own]).try_for_each(|copy| sys::replace(*copy, ring.as_fd()))
-    }
-
-    fn ring(&self) {
-        // A pipe that is full rings already.
-        let _ = sys::write(self.ring.as_fd(), Manner::Plain, b"!");
+        self.writers.iter().try_for_each(|old| sys::replace(*old, writer.as_fd()))
     }
 
     fn silence(&self) {
@@ -239,5 +225,26 @@ impl SelfPipe {
         while sys::read(self.reader.as_fd(), Manner::Plain, &mut bytes).is_ok_and(|n| n == bytes.capacity()) {
             bytes.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two signals are one byte too many for whoever takes the first of them: the other one rings again.
+    #[test]
+    fn nobody_silences_the_bell_for_others() {
+        let signals = Signals::new(Hearing::Many).unwrap();
+        let rings = || !sys::ready(signals.bell(), PollFlags::IN).is_empty();
+        assert!(!rings());
+        low_level::raise(SIGHUP).unwrap();
+        low_level::raise(SIGUSR1).unwrap();
+        assert!(rings());
+        assert!(signals.take_question());
+        assert!(rings(), "nobody has taken the hangup");
+        assert!(signals.take_hangup());
+        assert!(!rings());
+        assert!(!signals.take_question() && !signals.take_hangup());
     }
 }

@@ -265,7 +265,7 @@ impl Lent {
             let ended = matches!(&self.state, State::Finishing(teardown) if teardown.heard_the_end());
             let (sent, received) = (info.and_then(|info| info.sent), info.and_then(|info| info.received(ended)));
             if let Some(witness) = &mut self.witness {
-                witness.conclude(self.peer.as_fd(), &ending, sent.unwrap_or(0), received.unwrap_or(0));
+                witness.conclude(self.peer.as_fd(), &ending, sent, received);
             }
             let (first, took, status) = (self.first.map(Side::word), self.started.elapsed(), status.code());
             let ending = ending.word();

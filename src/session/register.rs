@@ -64,7 +64,7 @@ impl Register {
                 None => (info.and_then(|info| info.sent), info.and_then(|info| info.received(false))),
             };
             let (local, peer) = (entry.local.to_string(), entry.peer.to_string());
-            let log = log.naming(About { id: entry.id, transport: entry.transport, local, peer });
+            let log = log.naming(About { id: entry.id, transport: entry.transport, local: Some(local), peer });
             let state = info.map(|info| info.state.name());
             log.say(&Event::UnderWay { since: entry.since.elapsed(), sent, received, state });
         }

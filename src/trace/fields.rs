@@ -31,7 +31,7 @@ pub(super) fn line(time: SystemTime, event: &Event<'_>, about: Option<&About>) -
         ("event", name.into()),
         ("id", about.map(|about| about.id).into()),
         ("transport", about.map(|about| about.transport).or(transport).into()),
-        ("local", about.map(|about| about.local.as_str()).or(local).into()),
+        ("local", about.and_then(|about| about.local.as_deref()).or(local).into()),
         ("peer", about.map(|about| about.peer.as_str()).or(peer).into()),
     ];
     all.extend(own);
@@ -41,7 +41,8 @@ pub(super) fn line(time: SystemTime, event: &Event<'_>, about: Option<&About>) -
 /// The name of an event, and what it adds.
 fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
     match event {
-        Event::Failure(sentence) => ("failure", vec![("message", (*sentence).into())]),
+        Event::Failure(why) => failure(why, None),
+        Event::GivenUp { why, status } => failure(why, Some(*status)),
         Event::PeerWaiting => ("peer-waiting", vec![]),
         Event::NeverSpoke => ("input-never-spoke", vec![]),
         Event::WaitingForInput => ("waiting-for-input", vec![]),
@@ -95,6 +96,10 @@ fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
     }
 }
 
+fn failure(why: &str, status: Option<u8>) -> (&'static str, Vec<Field>) {
+    ("failure", vec![("message", why.into()), ("status", status.into())])
+}
+
 fn step(moment: &Moment<'_>) -> Vec<Field> {
     vec![
         ("leg", moment.leg.word().into()),
@@ -144,7 +149,7 @@ mod tests {
     #[track_caller]
     fn said(event: &Event<'_>, text: &str, json: &str) {
         assert_eq!(event.to_string(), text);
-        let about = About { id: 7, transport: "tcp", local: "a:1".into(), peer: "b \"2\"".into() };
+        let about = About { id: 7, transport: "tcp", local: Some("a:1".into()), peer: "b \"2\"".into() };
         let head = r#""id":7,"transport":"tcp","local":"a:1","peer":"b \"2\"""#;
         let wanted = format!("{{\"time\":\"1970-01-01T00:00:00.000Z\",{}\n", json.replacen("ID", head, 1));
         assert_eq!(line(SystemTime::UNIX_EPOCH, event, Some(&about)), wanted);
@@ -201,7 +206,8 @@ mod tests {
         };
         let nobody = r#""transport":null,"local":null,"peer":null"#;
         for (event, words, name, adds) in [
-            (Event::Failure("cannot \"x\""), "cannot \"x\"", "failure", r#","message":"cannot \"x\"""#),
+            (Event::Failure("cannot \"x\""), "cannot \"x\"", "failure", r#","message":"cannot \"x\"","status":null"#),
+            (Event::GivenUp { why: "no", status: 4 }, "no", "failure", r#","message":"no","status":4"#),
             (Event::Option("on"), "on", "option", r#","message":"on""#),
             (
                 Event::Oversized { count: 2 },

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Event, Leg, Level, fields};
+use super::{Event, Leg, Level, Step, fields};
 
 /// The columns of a screen.
 const WIDTH: usize = 80;
@@ -21,7 +21,12 @@ fn drawn(event: &Event<'_>, about: &About) -> String {
     };
     let plain = |line: &str| line.replace(char::is_control, "?");
     let numbered = |line: &str| cut(format!("#{}{} {}", about.id, leg.mark(), plain(line))) + "\n";
-    event.to_string().lines().map(numbered).collect()
+    let mut text = event.to_string();
+    if matches!(event, Event::Step(moment) if moment.step == Step::Accepted) {
+        // Nothing before has told with whom.
+        text = format!("{text} {}", about.peer);
+    }
+    text.lines().map(numbered).collect()
 }
 
 /// A sentence as the one line it is. What peers and callers are called may hold anything: a newline that begins a
@@ -81,8 +86,8 @@ pub struct About {
     pub id: u64,
     /// "tcp", "udp", "unix" …
     pub transport: &'static str,
-    /// Our end.
-    pub local: String,
+    /// Our end, where there is one by now.
+    pub local: Option<String>,
     /// Who the peer is.
     pub peer: String,
 }
@@ -153,20 +158,23 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Moment, Step};
+    use super::super::Moment;
     use super::*;
     use std::time::Duration;
 
     #[test]
     fn a_picture_fits_the_screen() {
-        let (local, peer) = (String::new(), String::new());
-        let about = About { id: 1234, transport: "tcp", local, peer };
+        let about = About { id: 1234, transport: "tcp", local: None, peer: "b:2".into() };
         let note = Some("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535");
         let (at, state) = (Duration::from_secs(123_456), Some("SYN-SENT"));
         let moment = Moment { leg: Leg::Upstream, step: Step::Attempt, at, tcp: true, state, inferred: true, note };
         let line = drawn(&Event::Step(moment), &about);
         assert_eq!(line, "#1234+ 123456000.000 |-------- SYN -------->| SYN-SENT (inferred) [2001:db8:1...\n");
         assert_eq!(line.len(), WIDTH + 1);
+        let accepted =
+            Moment { leg: Leg::Peer, step: Step::Accepted, state: Some("ESTABLISHED"), note: None, ..moment };
+        let accepted = Event::Step(Moment { at: Duration::ZERO, inferred: false, ..accepted });
+        assert_eq!(drawn(&accepted, &about), "#1234     0.000 |       accepted       | ESTABLISHED b:2\n");
         let heading = drawn(&Event::Heading, &About { id: 1, ..about });
         assert_eq!(heading, "#1        ms |us                peer| our end, as the kernel shows it\n");
     }

@@ -61,6 +61,8 @@ pub enum Step {
     OurReset,
     /// The peer's RST.
     PeersReset,
+    /// Nobody is there: an answer to a datagram.
+    Refused,
     /// Nobody answers any more.
     Lost,
     /// The connection was found closed, and nobody has seen how.
@@ -83,6 +85,7 @@ impl Step {
             Step::PeersFin => "peers-fin",
             Step::OurReset => "our-reset",
             Step::PeersReset => "peers-reset",
+            Step::Refused => "refused",
             Step::Lost => "lost",
             Step::Gone => "gone",
         }
@@ -106,7 +109,9 @@ impl Step {
             (Step::OurFin, false) => ("our end", Some(true)),
             (Step::PeersFin, false) => ("its end", Some(false)),
             (Step::OurReset, _) => ("RST", Some(true)),
-            (Step::PeersReset, _) => ("RST", Some(false)),
+            (Step::PeersReset, true) => ("RST", Some(false)),
+            (Step::PeersReset, false) => ("reset", Some(false)),
+            (Step::Refused, _) => ("refused", Some(false)),
             (Step::Lost, _) => ("no answer", None),
             (Step::Gone, _) => ("closed", None),
         }
@@ -192,10 +197,10 @@ pub struct Verdict {
     pub ended: bool,
     /// How, in a word: "fin", "reset".
     pub ending: &'static str,
-    /// Bytes given to the peer's socket.
-    pub sent: u64,
-    /// Bytes that came from it.
-    pub received: u64,
+    /// Bytes given to the peer's socket; None where nobody counts.
+    pub sent: Option<u64>,
+    /// Bytes that came from it; None where nobody counts.
+    pub received: Option<u64>,
     /// Bytes that the peer's TCP has not acknowledged; None where nobody counts.
     pub unacknowledged: Option<u64>,
     /// What only TCP knows.
@@ -232,7 +237,10 @@ impl fmt::Display for Verdict {
         };
         let open = if self.ended || self.first.is_none() { "" } else { "; the peer had not finished" };
         writeln!(f, "verdict: {first}; {how}{open}")?;
-        write!(f, "   sent {}, received {} bytes", self.sent, self.received)?;
+        match (self.sent, self.received) {
+            (Some(sent), Some(received)) => write!(f, "   sent {sent}, received {received} bytes")?,
+            _ => f.write_str("   nobody counted the bytes")?,
+        }
         match self.unacknowledged {
             Some(0) => write!(f, "; all acknowledged")?,
             Some(left) => write!(f, "; {left} never acknowledged")?,
@@ -281,6 +289,10 @@ mod tests {
         assert_eq!(ours.to_string(), "12345.678 |-------- FIN -------->| FIN-WAIT-1");
         let unix = Moment { tcp: false, state: None, ..ours };
         assert_eq!(unix.to_string(), "12345.678 |------ our end ------>|");
+        let reset = Moment { step: Step::PeersReset, ..unix };
+        assert_eq!(reset.to_string(), "12345.678 |<------- reset -------|");
+        let refused = Moment { step: Step::Refused, ..unix };
+        assert_eq!(refused.to_string(), "12345.678 |<------ refused ------|");
         let named = Moment { step: Step::Resolved, note: Some("192.0.2.1"), ..unix };
         assert_eq!(named.to_string(), "12345.678 |    name resolved     | 192.0.2.1");
     }
@@ -299,8 +311,8 @@ mod tests {
             in_order: true,
             ended: true,
             ending: "fin",
-            sent: 6,
-            received: 11,
+            sent: Some(6),
+            received: Some(11),
             unacknowledged: Some(0),
             tcp: Some(tcp),
             waited: Some((Duration::from_millis(300), Duration::ZERO)),
@@ -311,6 +323,9 @@ mod tests {
    waited 300 ms for our input, 0 ms for our output, 15 ms for its window";
         assert_eq!(verdict.to_string(), said);
         assert!(said.lines().all(|line| line.len() <= 76), "there is room for a number");
+        let uncounted =
+            Verdict { sent: None, received: None, unacknowledged: None, tcp: None, waited: None, ..verdict };
+        assert_eq!(uncounted.to_string(), "verdict: the peer closed first; in order\n   nobody counted the bytes");
         let lost = Verdict { in_order: false, ended: false, ending: "reset", unacknowledged: Some(4), ..verdict };
         let said = lost.to_string();
         assert!(said.starts_with("verdict: the peer closed first; reset; the peer had not finished\n"), "{said}");

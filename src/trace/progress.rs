@@ -42,7 +42,8 @@ impl Progress {
     }
 
     fn draw(&self, end: &str) {
-        let line = format!("\r{}\x1b[K{end}", line(self.bytes.get(), self.size, self.since.elapsed()));
+        // Back to the first column: what is said in between begins there.
+        let line = format!("{}\x1b[K\r{end}", line(self.bytes.get(), self.size, self.since.elapsed()));
         // One write(2), like everything that is said; a terminal that is gone changes nothing.
         let _ = io::stderr().write(line.as_bytes());
     }
@@ -62,9 +63,9 @@ fn line(bytes: u64, size: Option<u64>, took: Duration) -> String {
         return format!("{} in {}, {}/s", amount(bytes), span(took), amount(rate));
     };
     let percent = bytes.saturating_mul(100).checked_div(size).unwrap_or(100);
-    let left = match size.saturating_sub(bytes).checked_div(rate) {
-        Some(seconds) => format!(", {} left", span(Duration::from_secs(seconds))),
-        None => String::new(),
+    let left = match size.saturating_sub(bytes) {
+        missing @ 1.. if rate > 0 => format!(", {} left", span(Duration::from_secs(missing.div_ceil(rate)))),
+        _ => String::new(),
     };
     format!("{} of {} {percent}% {}/s{left}", amount(bytes), amount(size), amount(rate))
 }
@@ -85,8 +86,9 @@ mod tests {
     #[test]
     fn a_line_says_how_far_it_is() {
         let took = Duration::from_secs(2);
-        assert_eq!(line(3 << 20, Some(8 << 20), took), "3.00 MiB of 8.00 MiB 37% 1.50 MiB/s, 3 s left");
-        assert_eq!(line(8 << 20, Some(8 << 20), took), "8.00 MiB of 8.00 MiB 100% 4.00 MiB/s, 0 ms left");
+        assert_eq!(line(3 << 20, Some(8 << 20), took), "3.00 MiB of 8.00 MiB 37% 1.50 MiB/s, 4 s left");
+        assert_eq!(line(8 << 20, Some(8 << 20), took), "8.00 MiB of 8.00 MiB 100% 4.00 MiB/s");
+        assert_eq!(line(7 << 20, Some(8 << 20), took), "7.00 MiB of 8.00 MiB 87% 3.50 MiB/s, 1 s left");
         assert_eq!(line(1536, None, took), "1.50 KiB in 2 s, 768 B/s");
         assert_eq!(line(0, Some(0), Duration::ZERO), "0 B of 0 B 100% 0 B/s");
         assert_eq!(line(u64::MAX, Some(1), Duration::ZERO).split(' ').next(), Some("16777215.99"));

@@ -13,7 +13,7 @@ mod answers;
 mod asking;
 mod crowd;
 mod everybody;
-mod peer;
+pub(crate) mod peer;
 mod servers;
 mod sizes;
 

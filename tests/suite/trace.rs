@@ -2,7 +2,8 @@
 //! `--progress` and SIGUSR1; what is moved, and how it ends, is the business of the other rooms.
 //!
 //! * here:      the instruments: lines of JSON, steps, `ss`
-//! * `events`:  every line, every field, where they go, who closed first
+//! * `every`:   every event, with the fields that the manual gives it
+//! * `events`:  whole lines, where they go, the last one of a conversation
 //! * `picture`: `--trace` against what was done, and against `ss`
 //! * `others`:  `--trace` of accepted peers, commands, `--to`, unix and udp
 //! * `islands`: the same between network namespaces: crossing FINs, a network that is lost
@@ -14,6 +15,7 @@ mod asked;
 mod bytes;
 mod confirm;
 mod events;
+mod every;
 mod islands;
 mod others;
 mod picture;

@@ -46,6 +46,17 @@ fn sockets_that_do_not_fit() {
     }
 }
 
+/// What is said must not go into a socket that is to be served, and neither must an address.
+#[test]
+fn a_socket_is_no_log() {
+    for (option, number) in [("--log-fd", 3), ("--ready-fd", 4)] {
+        let line = format!("listen --activated {option} {number}");
+        let Some((exit, sentence)) = refused("tcp,tcp", "", &line) else { return };
+        assert_eq!(sentence, format!("fincat: {option} {number} is one of the activated sockets\n"));
+        exit.expect(2);
+    }
+}
+
 /// Sockets that are announced to another process are not touched.
 #[test]
 fn announcements_for_somebody_else() {

@@ -228,7 +228,7 @@ fn whatever_is_said_is_one_line() {
         let mut file = tempfile::tempfile()?;
         let saying = Saying { level: Level::Everything, style, ..Saying::default() };
         let peer = UnixName::Abstract(name).to_string();
-        let about = About { id: 1, transport: "unix", local: sentence.clone(), peer: peer.clone() };
+        let about = About { id: 1, transport: "unix", local: Some(sentence.clone()), peer: peer.clone() };
         let log = Log::new(&saying, Some(File::options().append(true).open(path_of(&file))?)).naming(about);
         log.say(&Event::Failure(&sentence));
         log.say(&Event::End { side: "we" });

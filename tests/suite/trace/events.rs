@@ -1,7 +1,6 @@
-//! Events: that every line parses and has the fields which the man page's table gives it, that lines never interleave,
-//! where they go, and the last line of a conversation.
+//! Events: that lines never interleave, where they go, and the last line of a conversation; which there are, and their
+//! fields, is `every`'s.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -14,166 +13,34 @@ use crate::dead_ends::Refusing;
 use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, Role, Transport, matrix};
 use crate::peers::{PeerListener, PeerStream, Python};
-use crate::process::Signal;
 use crate::tool::Tool;
 
-/// The table of the man page: each event with the fields that it adds.
-fn table() -> BTreeMap<String, Vec<String>> {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/fincat.1")).expect("the man page");
-    let events = page.split("\n.Sh EVENTS\n").nth(1).expect("a section EVENTS");
-    let events = events.split("\n.Sh ").next().expect("its text");
-    let rows = events.lines().filter_map(|line| line.strip_prefix(".It Ic ")?.split_once(" Ta"));
-    let fields = |text: &str| {
-        text.split_ascii_whitespace().filter(|word| word.len() > 1 && *word != "Va").map(str::to_owned).collect()
-    };
-    rows.map(|(event, adds)| (event.to_owned(), fields(adds))).collect()
-}
-
 /// Where the runs of a test write what they say.
-struct Journal {
-    folder: TempDir,
-    name: String,
+pub(super) struct Journal {
+    pub(super) folder: TempDir,
+    pub(super) name: String,
 }
 
 impl Journal {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         let name = folder.path().join("log").to_str().expect("a path in UTF-8").to_owned();
         Self { folder, name }
     }
 
     /// The options by which everything is said to it.
-    fn all<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+    pub(super) fn all<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         [args, &["--json", "-vv", "--trace", "--log-file", &self.name]].concat()
     }
 
     /// The same where nothing is drawn.
-    fn plain<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+    pub(super) fn plain<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         [args, &["--json", "-vv", "--log-file", &self.name]].concat()
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         fs::read_to_string(&self.name).expect("the log")
     }
-}
-
-/// Runs in which every event happens but those that a shortage makes, a peer that does not read, or a command that runs
-/// on without its peer.
-#[track_caller]
-fn broad_runs(journal: &Journal) {
-    let nobody = Refusing::port();
-    let _ = Tool::connect(nobody.addr(), journal.all(&["--retry", "1", "--retry-delay", "10ms"])).wait().expect(4);
-    thread::scope(|scope| {
-        scope.spawn(|| silent_inputs(journal));
-        for mode in ["--single", "--thread", "--fork"] {
-            scope.spawn(move || serve(journal, mode));
-        }
-        scope.spawn(|| confirmed(journal));
-        scope.spawn(|| datagrams(journal));
-    });
-}
-
-/// The peer finishes, and standard input is open: one that never spoke, one that did.
-fn silent_inputs(journal: &Journal) {
-    let listener = PeerListener::tcp();
-    let mut mute = Tool::with(Stdin::Silent).connect(listener.addr(), journal.all(&[]));
-    let peer = listener.accept();
-    peer.write("said");
-    peer.shutdown();
-    let mut slow = Tool::with(Stdin::Pipe).connect(listener.addr(), journal.all(&[]));
-    let other = listener.accept();
-    slow.write("something");
-    assert_eq!(other.read(9), b"something");
-    other.shutdown();
-    mute.wait().expect(0);
-    while !journal.text().contains("\"waiting-for-input\"") {
-        thread::sleep(std::time::Duration::from_millis(10));
-    }
-    slow.close_stdin();
-    slow.wait().expect(0);
-}
-
-/// Two peers of a server, one of whom is not let in, and a question.
-fn serve(journal: &Journal, mode: &str) {
-    let args = ["127.0.0.1", "0", mode, "-k", "--deny", "127.0.0.3", "--echo", "--grace", "0"];
-    let mut tool = Tool::listen(journal.all(&args));
-    let (peer, denied) = (PeerStream::tcp(tool.addr()), PeerStream::tcp_from([127, 0, 0, 3], tool.addr()));
-    peer.write("x");
-    assert_eq!(peer.read(1), b"x");
-    tool.signal(Signal::USR1);
-    if mode != "--single" {
-        let _ = denied.hear_out();
-    }
-    let port = format!("\"peer\":\"{}\"", peer.addrs().0);
-    while !journal.text().lines().any(|line| line.contains("\"under-way\"") && line.contains(&port)) {
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
-    peer.shutdown();
-    peer.read_to_end();
-    tool.signal(Signal::TERM);
-    let _ = tool.wait();
-    // Standard input is /dev/null: an option in force.
-    let mut tool = Tool::listen(journal.all(&["127.0.0.1", "0"]));
-    drop(PeerStream::tcp(tool.addr()));
-    tool.wait().expect(0);
-    for pipes in [&[][..], &["--pipes"]] {
-        let line = [&["127.0.0.1", "0", mode, "--count", "1", "--sh", "cat"], pipes].concat();
-        let mut tool = Tool::listen(journal.all(&line));
-        let peer = PeerStream::tcp(tool.addr());
-        peer.write("y");
-        peer.shutdown();
-        assert_eq!(peer.read_to_end(), b"y");
-        tool.wait().expect(0);
-    }
-}
-
-fn confirmed(journal: &Journal) {
-    let listener = PeerListener::tcp();
-    let mut tool = Tool::with(Stdin::Bytes(b"sure".to_vec())).connect(listener.addr(), journal.all(&["--confirm"]));
-    assert_eq!(listener.accept().read_to_end(), b"sure");
-    tool.wait().expect(0);
-    let listener = PeerListener::unix(socket2::Type::STREAM);
-    let launch = Launch::new().stdin(Stdin::Bytes(b"sure".to_vec()));
-    let mut tool = launch.connect_unix(&listener.path(), journal.plain(&["--confirm"]));
-    assert_eq!(listener.accept().read_to_end(), b"sure");
-    tool.wait().expect(0);
-}
-
-fn datagrams(journal: &Journal) {
-    let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
-    let port = peer.local_addr().expect("an address").port().to_string();
-    let line = "x".repeat(70_000) + "\nshort\n";
-    let launch = Launch::new().stdin(Stdin::Bytes(line.into_bytes()));
-    let args = ["udp", "connect", "127.0.0.1", &port, "--lines", "-q", "50ms"];
-    launch.fincat(journal.all(&args)).wait().expect(1);
-}
-
-/// Held against the page by a program that is not ours.
-#[test]
-fn every_line_parses_and_has_the_documented_fields() {
-    const CHECK: &str = "
-import json, sys
-table = json.loads(sys.argv[1])
-always = ['time', 'event', 'id', 'transport', 'local', 'peer']
-seen = set()
-for line in open(sys.argv[2]):
-    fields = json.loads(line)
-    wanted = always + table[fields['event']]
-    assert list(fields) == wanted, (line, wanted)
-    seen.add(fields['event'])
-print(sorted(set(table) - seen))
-";
-    let (journal, table) = (Journal::new(), table());
-    assert!(table.len() > 15, "the table of events: {table:?}");
-    broad_runs(&journal);
-    let table = serde_json::to_string(&table).expect("JSON");
-    let Some(mut python) = Python::run(CHECK, &[&table, &journal.name]) else { return };
-    let exit = python.wait().expect(0);
-    assert_eq!(
-        String::from_utf8_lossy(&exit.stdout),
-        "['behind', 'lost', 'paused', 'urged']\n",
-        "events that never came: {exit}"
-    );
 }
 
 /// Every line is one write: whole, whoever else speaks.
@@ -216,6 +83,30 @@ fn twenty_at_once_never_interleave(case: Case) {
         expect_twenty(if to_file { journal.text() } else { exit.stderr.clone() }.as_str());
         assert!(!to_file || exit.stderr.is_empty(), "{exit}");
     }
+}
+
+/// Into a socket of datagrams, where each write(2) is one: a line is never two, and never a part.
+#[test]
+fn a_line_is_one_write() {
+    const SCRIPT: &str = "
+import json, socket, subprocess, sys
+peer = socket.create_server(('127.0.0.1', 0))
+log, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+port, fd = str(peer.getsockname()[1]), str(end.fileno())
+line = [sys.argv[1], 'connect', '127.0.0.1', port, '-vv', '--trace', '--json', '--log-fd', fd]
+tool = subprocess.Popen(line, pass_fds=[end.fileno()], stdin=subprocess.DEVNULL)
+end.close()
+peer.accept()[0].close()
+count = 0
+while written := log.recv(65536):
+    assert written.endswith(b'\\n') and written.count(b'\\n') == 1, written
+    json.loads(written)
+    count += 1
+assert count > 5, count
+sys.exit(tool.wait())
+";
+    let Some(mut python) = Python::run(SCRIPT, &[env!("CARGO_BIN_EXE_fincat")]) else { return };
+    python.wait().expect(0);
 }
 
 matrix!(every over streams: the_last_line_says_who_closed_first);
@@ -301,7 +192,7 @@ fn a_log_goes_where_it_is_wanted() {
     let told = lines(&fs::read_to_string(&there).expect("what 3 was told"));
     let failure = only(&told, "failure");
     assert!(failure["message"].as_str().is_some_and(|message| message.contains("refused")), "{failure}");
-    assert_eq!((told.len(), &failure["id"]), (1, &Value::Null), "{told:?}");
+    assert_eq!((told.len(), &failure["id"]), (1, &1.into()), "{told:?}");
 }
 
 #[test]
@@ -310,6 +201,40 @@ fn a_log_that_cannot_be() {
     assert_eq!(exit.stderr, "fincat: --log-fd 77 is not open for writing\n");
     let exit = Tool::run(["connect", "127.0.0.1", "9", "--log-file", "/nobody/there"]).expect(1);
     assert_eq!(exit.stderr, "fincat: cannot write /nobody/there: no such file or directory\n");
+}
+
+/// What is wrong with a command line is found out before a log is opened.
+#[test]
+fn usage_is_told_on_standard_error() {
+    let journal = Journal::new();
+    for args in [&["connect", "127.0.0.1"][..], &["connect", "127.0.0.1", "9", "--quiet", "-v"]] {
+        let exit = Tool::run([args, &["--json", "--log-file", &journal.name]].concat()).expect(2);
+        assert!(exit.stderr.starts_with("fincat: ") && exit.stderr.lines().count() == 1, "{exit}");
+    }
+    assert!(!Path::new(&journal.name).exists(), "there is nothing to tell");
+}
+
+/// Whom it was about, and the exit status: what failed before there was a conversation says both.
+#[test]
+fn the_only_line_says_what_failed() {
+    let nobody = Refusing::port();
+    let (refusing, port) = (nobody.addr().to_string(), nobody.addr().port().to_string());
+    let taken = PeerListener::tcp();
+    for (args, transport, peer, status) in [
+        (&["connect", "127.0.0.1", &port][..], "tcp".into(), refusing.as_str().into(), 4),
+        (&["connect", "127.0.0.1", &port, "--trace"], "tcp".into(), refusing.as_str().into(), 4),
+        (&["connect", "nobody.invalid", "9"], "tcp".into(), "nobody.invalid:9".into(), 3),
+        (&["unix", "connect", "/nobody/there"], "unix".into(), "/nobody/there".into(), 4),
+        (&["listen", "127.0.0.1", &taken.addr().port().to_string()], Value::Null, Value::Null, 8),
+        (&["listen", "127.0.0.1", "0", "-w", "50ms"], Value::Null, Value::Null, 5),
+    ] {
+        let exit = Tool::run([args, &["--json"]].concat()).expect(status);
+        let told = lines(&exit.stderr);
+        let failure = only(&told, "failure");
+        assert_eq!((&failure["transport"], &failure["peer"]), (&transport, &peer), "{exit}");
+        assert_eq!((&failure["status"], &failure["local"]), (&status.into(), &Value::Null), "{exit}");
+        assert_eq!(told.last(), Some(failure), "{exit}");
+    }
 }
 
 /// What cannot act is refused, one sentence each.

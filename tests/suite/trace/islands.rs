@@ -109,7 +109,7 @@ print(tool.wait(15))
     expect_steps(&told, "peer", &["our-fin FIN-WAIT-1", "peers-fin CLOSING", "acknowledged TIME-WAIT?"]);
     let verdict = only(&told, "verdict");
     assert_eq!((&verdict["time_wait"], &verdict["in_order"]), (&"both".into(), &true.into()), "{verdict}");
-    assert!(verdict["retransmissions"].as_u64().is_some_and(|count| count > 0), "{verdict}");
+    assert!(verdict["retransmissions"].as_u64().is_some_and(|count| (1..100).contains(&count)), "{verdict}");
 }
 
 /// The link goes down in the middle: what was never acknowledged is counted, and never called in order.

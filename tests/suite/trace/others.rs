@@ -3,9 +3,10 @@
 
 use std::net::UdpSocket;
 
-use super::{expect_ss, expect_steps, lines, named, only, steps, wait_step};
+use super::{expect_ss, expect_steps, expect_to_fit, lines, named, only, steps, wait_step};
+use crate::datagram::peer::Closed;
 use crate::launch::{Launch, Stdin};
-use crate::matrix::{Case, matrix};
+use crate::matrix::{Case, Transport, matrix};
 use crate::peers::{PeerListener, PeerStream};
 use crate::tool::Tool;
 
@@ -48,7 +49,9 @@ fn a_command_on_the_socket(case: Case) {
     let (mut tool, peer) = case.pair(Stdin::Null, &args);
     peer.write("one\n");
     assert_eq!(peer.read(4), b"one\n");
-    expect_ss(&wait_step(&tool, "sent"));
+    let sent = wait_step(&tool, "sent");
+    assert_eq!(sent["note"], "sampled", "the command may have done more since");
+    expect_ss(&sent);
     peer.write("two\n");
     peer.shutdown();
     assert_eq!(peer.read_to_end(), b"bye\n");
@@ -76,6 +79,44 @@ fn a_command_whose_peer_resets() {
     expect_steps(&told, "peer", &["accepted", "peers-reset CLOSED"]);
     assert_eq!(only(&told, "verdict")["in_order"], false, "{exit}");
     assert_eq!(only(&told, "closed")["ending"], "reset", "{exit}");
+}
+
+/// Nobody counts there, and nobody claims to have counted.
+#[test]
+fn a_command_on_a_unix_socket() {
+    for style in [&["--trace", "--json"][..], &["--trace"]] {
+        let mut tool = Launch::new().listen_unix([style, &["--sh", "cat"]].concat());
+        let peer = PeerStream::unix(tool.path(), socket2::Type::STREAM);
+        peer.write("unseen");
+        peer.shutdown();
+        assert_eq!(peer.read_to_end(), b"unseen");
+        let exit = tool.wait().expect(0);
+        if style.len() == 1 {
+            assert!(exit.stderr.contains("#1    nobody counted the bytes\n"), "{exit}");
+            continue;
+        }
+        let verdict = only(&lines(&exit.stderr), "verdict").clone();
+        let unknown = serde_json::Value::Null;
+        assert_eq!((&verdict["sent"], &verdict["received"]), (&unknown, &unknown), "{exit}");
+        assert_eq!((&verdict["closed_first"], &verdict["in_order"]), (&"peer".into(), &true.into()), "{exit}");
+    }
+}
+
+matrix!(served over streams: the_picture_names_the_peer);
+
+/// Without `-v` no other line does.
+fn the_picture_names_the_peer(case: Case) {
+    let (mut tool, peer) = case.pair(Stdin::Null, &["--trace", "--echo"]);
+    let name = match case.transport {
+        Transport::Tcp => peer.addrs().0.to_string(),
+        _ => format!("process {}", std::process::id()),
+    };
+    peer.shutdown();
+    peer.read_to_end();
+    let exit = tool.wait().expect(0);
+    let accepted = exit.stderr.lines().find(|line| line.contains("|       accepted       |"));
+    assert!(accepted.is_some_and(|line| line.ends_with(&format!(" {name}"))), "{name}: {exit}");
+    expect_to_fit(&exit);
 }
 
 /// Both connections, under one number.
@@ -141,4 +182,24 @@ fn datagrams_show_what_they_have() {
     assert_eq!(steps(&told, "peer"), ["connected -", "sent -", "received -"], "{exit}");
     let verdict = only(&told, "verdict");
     assert_eq!((&verdict["in_order"], &verdict["ending"]), (&true.into(), &"fin".into()), "{exit}");
+}
+
+/// What ICMP answers is no RST, and neither is what a unix socket says of a peer that has gone without reading.
+#[test]
+fn only_tcp_resets() {
+    let nobody = Closed::port();
+    let port = nobody.addr().port().to_string();
+    let launch = || Launch::new().stdin(Stdin::Bytes(b"ping".to_vec()));
+    let line = |style: &[&'static str]| [&["udp", "connect", "127.0.0.1", &port][..], style].concat();
+    let exit = launch().fincat(line(&TRACE)).wait().expect(4);
+    expect_steps(&lines(&exit.stderr), "peer", &["connected -", "sent -", "refused -"]);
+    let exit = launch().fincat(line(&["--trace"])).wait().expect(4);
+    assert!(exit.stderr.contains("|<------ refused ------|\n"), "{exit}");
+    let listener = PeerListener::unix(socket2::Type::STREAM);
+    let mut tool = launch().connect_unix(&listener.path(), ["--trace"]);
+    let peer = listener.accept();
+    peer.hears_nothing_until_it_has(4);
+    drop(peer);
+    let exit = tool.wait();
+    assert!(exit.stderr.contains("|<------- reset -------|\n") && !exit.stderr.contains("RST"), "{exit}");
 }

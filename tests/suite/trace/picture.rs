@@ -1,8 +1,10 @@
 //! `--trace` of one TCP conversation, held against what its peer has done and, where it stands still, against ss(8).
 
+use std::time::Duration;
+
 use super::{expect_ss, expect_steps, expect_to_fit, lines, only, wait_shut, wait_step};
 use crate::dead_ends::{Full, Refusing};
-use crate::launch::{Launch, Stdin};
+use crate::launch::{Launch, Stdin, Stdout};
 use crate::peers::{PeerListener, PeerStream, Python};
 use crate::process::{Exit, Process, Signal};
 use crate::tool::Tool;
@@ -130,13 +132,66 @@ fn a_window_that_is_shut_and_a_peer_that_dies() {
     let mut tool = Tool::with(Stdin::Endless(b"to nobody ".to_vec())).connect(Python::addr(&peer), TRACE);
     peer.wait_stdout_line(2);
     wait_shut(&wait_step(&tool, "connected"));
-    crate::peers::silence(std::time::Duration::from_millis(300));
+    crate::peers::silence(Duration::from_millis(300));
     kill(&mut peer);
     let exit = tool.wait().expect(7);
     let verdict = verdict(&exit);
     assert_eq!((&verdict["in_order"], &verdict["ending"]), (&false.into(), &"reset".into()), "{exit}");
     assert!(verdict["unacknowledged"].as_u64().is_some_and(|bytes| bytes > 0), "{exit}");
     assert!(verdict["waited_window_ms"].as_f64().is_some_and(|ms| ms > 200.0), "{exit}");
+}
+
+/// For our input, and for whoever reads our output: each is its own wait.
+#[test]
+fn who_kept_whom_waiting() {
+    let (mut tool, peer) = begin(Stdin::Pipe, &[]);
+    wait_step(&tool, "connected");
+    crate::peers::silence(Duration::from_millis(300));
+    tool.write("late");
+    tool.close_stdin();
+    assert_eq!(peer.read_to_end(), b"late");
+    drop(peer);
+    let verdict_of = |exit: &Exit| {
+        let verdict = verdict(exit);
+        ["waited_input_ms", "waited_output_ms"].map(|field| verdict[field].as_f64().expect("a number"))
+    };
+    let exit = tool.wait().expect(0);
+    let [input, output] = verdict_of(&exit);
+    assert!(input > 250.0 && output < input / 2.0, "{exit}");
+
+    let listener = PeerListener::tcp();
+    let mut tool = Launch::new().stdout(Stdout::Held).connect(listener.addr(), TRACE);
+    let peer = listener.accept();
+    let sending = peer.send(vec![b'x'; 8 << 20]);
+    wait_step(&tool, "received");
+    crate::peers::silence(Duration::from_millis(400));
+    let mut outlet = tool.take_stdout();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            sending.done().expect("sent");
+            peer.shutdown();
+        });
+        assert_eq!(outlet.read_to_end().len(), 8 << 20);
+    });
+    let exit = tool.wait().expect(0);
+    let [input, output] = verdict_of(&exit);
+    assert!(output > 250.0 && input < output / 2.0, "{exit}");
+}
+
+/// A name has addresses, and an agreement takes a time.
+#[test]
+fn a_name_and_a_handshake() {
+    let listener = PeerListener::tcp();
+    let port = listener.addr().port().to_string();
+    let mut tool = Launch::new().fincat([&["connect", "-4", "localhost", &port], &TRACE[..]].concat());
+    drop(listener.accept());
+    let exit = tool.wait().expect(0);
+    let told = lines(&exit.stderr);
+    expect_steps(&told, "peer", &["resolved -", "attempt", "connected"]);
+    let note = |step: &str| told.iter().find(|line| line["step"] == step).and_then(|line| line["note"].as_str());
+    assert!(note("resolved").is_some_and(|note| note.contains("127.0.0.1")), "{exit}");
+    let span = note("connected").and_then(|note| note.strip_prefix("after ")?.strip_suffix(" ms"));
+    assert!(span.and_then(|span| span.parse::<f64>().ok()).is_some_and(|ms| ms > 0.0), "{exit}");
 }
 
 fn kill(peer: &mut Process) {
