@@ -128,7 +128,7 @@ impl fmt::Display for Place {
 /// Reads a host, with or without the brackets of IPv6.
 pub(super) fn host_alone(host: &str) -> Result<String, String> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    if bare.is_empty() || bare.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    if bare.is_empty() || bare.contains(|c: char| c.is_whitespace() || c.is_control() || c == '[' || c == ']') {
         return Err(format!("'{}' is no host", host.escape_debug()));
     }
     Ok(bare.into())

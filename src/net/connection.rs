@@ -183,7 +183,7 @@ pub struct Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.peer, self.credentials) {
-            (Address::Unix(UnixName::Unnamed), Some(who)) => write!(f, "process {}", who.pid),
+            (Address::Unix(UnixName::Unnamed), Some(who)) if who.pid > 0 => write!(f, "process {}", who.pid),
             (Address::Inet(nobody), _) if nobody.port() == 0 && !self.is_told => f.write_str("everybody"),
             (peer, _) => peer.fmt(f),
         }

@@ -133,6 +133,7 @@ impl Clock<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const S: Duration = Duration::from_secs(1);
 
@@ -186,5 +187,60 @@ mod tests {
         assert_eq!(clock.next(), Some((start + 2 * S, Due::Mention)), "an input that spoke is waited for");
         clock.mentioned = true;
         assert_eq!(clock.next(), None);
+    }
+
+    /// A hand whose times are so many seconds after `start`.
+    fn hands() -> impl Strategy<Value = (Option<u64>, bool, Option<u64>, u64)> {
+        (prop::option::of(0..100u64), any::<bool>(), prop::option::of(0..100u64), 0..2u64)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
+
+        #[test]
+        fn silence_is_that_of_whoever_still_talks(
+            (ours, peers) in (hands(), hands()),
+            times in prop::collection::vec(prop::option::of(1..100u32), 5),
+            auto in any::<bool>(),
+            taken in prop::option::of(0..100u64),
+        ) {
+            let start = Instant::now();
+            let at = |seconds: u64| start + S * u32::try_from(seconds).unwrap();
+            let hand = |(ended, empty, moved, bytes): (Option<u64>, bool, Option<u64>, u64)| {
+                Hand { ended: ended.map(at), empty, moved: moved.map(at), bytes }
+            };
+            let time = |i: usize| times[i].map(|seconds| S * seconds);
+            let closing = Closing {
+                on_fin: if auto { OnFin::Auto } else { OnFin::Drain },
+                quit_after: time(0), half_close_timeout: time(1), idle_timeout: time(2), input_quit_after: time(3),
+                ..Closing::default()
+            };
+            let (ours, peers) = (hand(ours), hand(peers));
+            let deadline = time(4).map(|after| start + after);
+            let taken = taken.map(at);
+            let clock = Clock { closing: &closing, deadline, ours, peers, mentioned: false, taken };
+            let Some((when, due)) = clock.next() else {
+                prop_assert!(deadline.is_none());
+                return Ok(());
+            };
+            prop_assert!(deadline.is_none_or(|deadline| when <= deadline));
+            let (we_wait, they_wait) = (ours.ended.is_some() && peers.ended.is_none(), peers.ended.is_some() && ours.ended.is_none());
+            let silent = |ended: Option<Instant>, moved: Option<Instant>, time: Option<Duration>| {
+                Some(ended.unwrap().max(moved.unwrap_or(ended.unwrap())) + time.unwrap())
+            };
+            let expected = match due {
+                Due::Deadline => deadline,
+                Due::Idle if ours.empty && peers.empty => Some(ours.moved.max(peers.moved).max(taken).unwrap() + closing.idle_timeout.unwrap()),
+                Due::Quit if we_wait && peers.empty => silent(ours.ended, peers.moved, closing.quit_after),
+                Due::Quit if they_wait && ours.empty => silent(peers.ended, ours.moved, closing.input_quit_after),
+                Due::HalfClosed(Side::Peer) if we_wait && peers.empty => silent(ours.ended, peers.moved, closing.half_close_timeout),
+                Due::HalfClosed(Side::We) if they_wait => silent(peers.ended, ours.moved, closing.half_close_timeout),
+                Due::NeverSpoke if auto && they_wait && ours.empty && ours.bytes == 0 && peers.bytes > 0 => {
+                    silent(peers.ended, ours.moved, Some(2 * S))
+                }
+                _ => None,
+            };
+            prop_assert_eq!(expected, Some(when), "{:?}", due);
+        }
     }
 }

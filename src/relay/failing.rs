@@ -21,7 +21,8 @@ impl Relay<'_> {
         let object = flow.map_or("", Flow::source_name);
         match (side, fault, reader) {
             (Side::Peer, Fault::Source(error), _) => {
-                let lost = self.owes();
+                // What could not be written is lost, whatever became of what was.
+                let lost = self.broken.is_some() || self.owes();
                 let error = self.broken.take().unwrap_or(error);
                 self.end(Ending::of_peer(error, lost), Patience::Brief);
             }
@@ -58,7 +59,8 @@ impl Relay<'_> {
 
     /// Whoever reads what the peer sends is gone.
     pub(super) fn output_lost(&mut self) {
-        let Some(flow) = &mut self.flows.incoming else { return };
+        // One who leaves when everything has been delivered, the end too, has missed nothing.
+        let Some(flow) = self.flows.incoming.as_mut().filter(|flow| flow.state() != State::Done) else { return };
         if matches!(flow.reader(), Reader::Command | Reader::Upstream) {
             flow.lose_sink(None);
             self.look_beyond();

@@ -17,8 +17,8 @@ impl Relay<'_> {
         if !self.closing.endless && sys::unacknowledged(self.peer) > 0 {
             self.look = (self.look * 2).min(LOOK_LONGEST);
             let heard = self.flows.incoming.as_ref().is_none_or(|flow| flow.state() == State::Done);
-            // After the peer's FIN no read tells of an RST any more.
-            if let Some(error) = sys::take_error(self.peer).filter(|_| heard) {
+            // After the peer's FIN no read tells of an RST any more; before it, whoever reads must find it.
+            if let Some(error) = heard.then(|| sys::take_error(self.peer)).flatten() {
                 self.end(Ending::of_peer(error, true), Patience::Brief);
             }
         } else if self.closing.on_eof == OnEof::Reset {

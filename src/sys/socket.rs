@@ -113,7 +113,7 @@ pub fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
 /// Who is at the other end of a unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The process.
+    /// The process; 0 where it is in another namespace than ours.
     pub pid: i32,
     /// Its user.
     pub uid: u32,
@@ -123,8 +123,14 @@ pub struct Credentials {
 
 /// Who connected, or listened, at the other end of a unix socket (`SO_PEERCRED`); None where nobody is known.
 pub fn peer_credentials(socket: BorrowedFd<'_>) -> Option<Credentials> {
-    let who = sockopt::socket_peercred(socket).ok()?;
-    Some(Credentials { pid: who.pid.as_raw_nonzero().get(), uid: who.uid.as_raw(), gid: who.gid.as_raw() })
+    // By libc: a process that our namespace does not know has the number 0, which rustix holds for impossible.
+    let mut who = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+    let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or(0);
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+    // SAFETY: the option is a `ucred`, for which there is room, as `size` says.
+    let r = unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut who).cast(), &raw mut size) };
+    let known = r == 0 && who.uid != libc::uid_t::MAX;
+    known.then_some(Credentials { pid: who.pid, uid: who.uid, gid: who.gid })
 }
 
 /// Lets data travel in the SYN of a connection that is to be opened, where the peer has given us a cookie

@@ -19,13 +19,24 @@ fn drawn(event: &Event<'_>, about: &About) -> String {
         Event::Verdict(verdict) => verdict.leg,
         _ => Leg::Peer,
     };
-    let numbered = |line: &str| cut(format!("#{}{} {line}", about.id, leg.mark())) + "\n";
+    let plain = |line: &str| line.replace(char::is_control, "?");
+    let numbered = |line: &str| cut(format!("#{}{} {}", about.id, leg.mark(), plain(line))) + "\n";
     let mut text = event.to_string();
     if matches!(event, Event::Step(moment) if moment.step == Step::Accepted) {
         // Nothing before has told with whom.
         text = format!("{text} {}", about.peer);
     }
     text.lines().map(numbered).collect()
+}
+
+/// A sentence as the one line it is. What peers and callers are called may hold anything: a newline that begins a
+/// sentence of theirs, or what a terminal obeys.
+fn tamed(sentence: &str) -> String {
+    let mut line = "fincat: ".to_owned();
+    for c in sentence.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line + "\n"
 }
 
 /// What of a line fits the screen; dots stand for the rest.
@@ -133,8 +144,8 @@ impl Log {
             (Style::Json, _) if matches!(event, Event::Heading) => return,
             (Style::Json, about) => fields::line(SystemTime::now(), event, about.as_deref()),
             (Style::Text, Some(about)) if event.is_drawn() => drawn(event, about),
-            (Style::Text, Some(about)) if event.is_about_a_peer() => format!("fincat: {}: {event}\n", about.peer),
-            (Style::Text, _) => format!("fincat: {event}\n"),
+            (Style::Text, Some(about)) if event.is_about_a_peer() => tamed(&format!("{}: {event}", about.peer)),
+            (Style::Text, _) => tamed(&event.to_string()),
         };
         // One write(2): a line that is torn would be worse than one that is lost.
         let write = || match &self.to {

@@ -1,6 +1,8 @@
 //! The house itself: `src/` is read and held to part 4 of the design, rule by rule; what the program
 //! does is the business of all the other rooms.
 
+mod dependencies;
+mod safety;
 mod source;
 
 use std::fmt::Write as _;

@@ -11,12 +11,15 @@
 
 mod account;
 mod home;
+mod hostile;
 mod injected;
 mod interruptions;
 mod load;
 mod neighbours;
 mod places;
+mod relay;
 mod resets;
+mod valgrind;
 mod wire;
 
 /// So many, or as many times more as `FINCAT_TIMES` asks for.

@@ -164,3 +164,23 @@ fn rules_about_networks_are_not_for_unix_sockets() {
         Tool::run([&["unix", "listen", "/nonexistent/socket", "--thread", "--echo"][..], &rule].concat()).expect(2);
     }
 }
+
+/// A peer from outside the container that fincat is in: it has no process number there, but a user all the same.
+#[test]
+fn a_peer_of_another_process_namespace_is_known_by_its_user() {
+    let apart = Launch::new().start("unshare", ["--pid", "--fork", "true"]).wait();
+    if apart.code != Some(0) {
+        eprintln!("a_peer_of_another_process_namespace_is_known_by_its_user: skipped: {}", apart.stderr.trim());
+        return;
+    }
+    let user = geteuid().as_raw().to_string();
+    let folder = TempDir::new().expect("a folder");
+    let path = within(&folder, "socket");
+    let fincat = ["--pid", "--fork", "--kill-child=KILL", env!("CARGO_BIN_EXE_fincat"), "unix", "listen", &path];
+    let args = [&fincat[..], &["-k", "-v", "--allow-uid", &user, "--sh", SAY]].concat();
+    let server = Launch::new().start("unshare", args);
+    server.wait_line(|line| line.contains("listening on"));
+    let said = PeerStream::unix(&path, Type::STREAM).read_to_end();
+    let wanted = format!("UNIX 0 {user} {} [{path}] [] []\n", getegid().as_raw());
+    assert_eq!(String::from_utf8_lossy(&said), wanted, "{}", server.stderr());
+}
