@@ -111,16 +111,7 @@ pub fn converse(
     say_opened(&peer, &log);
     let witness = witness(&log, &peer, Leg::Peer);
     let (started, onward) = (Instant::now(), Onward::default());
-    let mut shortage = Shortage::default();
-    let wiring = loop {
-        let with = terms.circumstances(number, deadline, &attention.watch, &log);
-        match handler::wire(&terms.task, &peer, &onward, &with) {
-            Err(e) if e.is::<Called>() && attention.ask() == Call::GoOn => {}
-            Err(e) if shortage.may_end(&e, attention, &log) => {}
-            other => break other,
-        }
-    };
-    match wiring {
+    match wire(&peer, &onward, terms, number, deadline, attention, &log) {
         Ok(Wiring::Flows { mut flows, closing, command }) => {
             let mut errand = command.map(|command| Errand::new(command, deadline, terms));
             if terms.copies {
@@ -154,6 +145,27 @@ pub fn converse(
         Err(e) => {
             host::give_up(terms);
             give_up(&e, &log, started)
+        }
+    }
+}
+
+/// The handler wires the conversation, as often as it takes until nothing is lacking.
+fn wire<'a>(
+    peer: &'a Connection,
+    onward: &'a Onward,
+    terms: &'a Terms,
+    number: usize,
+    deadline: Option<Deadline>,
+    attention: &mut Attention<'_, '_>,
+    log: &Log,
+) -> anyhow::Result<Wiring<'a>> {
+    let mut shortage = Shortage::default();
+    loop {
+        let with = terms.circumstances(number, deadline, &attention.watch, log);
+        match handler::wire(&terms.task, peer, onward, &with) {
+            Err(e) if e.is::<Called>() && attention.ask() == Call::GoOn => {}
+            Err(e) if shortage.may_end(&e, attention, log) => {}
+            other => return other,
         }
     }
 }
