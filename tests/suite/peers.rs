@@ -108,6 +108,16 @@ impl PeerStream {
         Self::new(TcpStream::connect_timeout(&addr, DEADLINE).expect("connect to fincat").into(), Type::STREAM)
     }
 
+    /// Connects to `addr` and reads to the end. An RST may come before our own connect(2) has returned, and is its failure
+    /// then.
+    #[track_caller]
+    pub(crate) fn tcp_heard_out(addr: SocketAddr) -> (Vec<u8>, Ending) {
+        match TcpStream::connect_timeout(&addr, DEADLINE) {
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => (Vec::new(), Ending::Reset),
+            connected => Self::new(connected.expect("connect to fincat").into(), Type::STREAM).hear_out(),
+        }
+    }
+
     /// Connects to `addr` from `source`, such as another address of 127.0.0.0/8.
     #[track_caller]
     pub(crate) fn tcp_from(source: impl Into<IpAddr>, addr: SocketAddr) -> Self {

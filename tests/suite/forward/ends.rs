@@ -126,9 +126,8 @@ fn a_dead_upstream_ends_one_conversation(mode: Mode) {
     let dead = Refusing::port();
     let tool = forward(Kind::Tcp, mode.flags(), &dead.addr().to_string());
     for turn in 1..=2 {
-        let near = PeerStream::tcp(tool.addr());
         // Reset, so that nobody takes it for an empty answer.
-        assert_eq!(near.hear_out(), (Vec::new(), Ending::Reset));
+        assert_eq!(PeerStream::tcp_heard_out(tool.addr()), (Vec::new(), Ending::Reset));
         tool.wait_lines(turn, |line| line.contains("cannot forward to") && line.contains("refused"));
     }
     let back = dead.relents();
