@@ -9,7 +9,6 @@ pub mod entry;
 pub mod inheritance;
 pub mod mail;
 pub mod passage;
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub mod power;
 pub mod process;
 pub mod socket;

@@ -81,20 +81,18 @@ fn elapsed(state: &ProgressState, line: &mut dyn fmt::Write) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Seek};
+    use std::io::{Read, pipe};
 
     use super::*;
 
     /// What is shown of a conversation that began `took` ago, before its end and then.
     fn shown(bytes: u64, size: Option<u64>, took: Duration) -> (String, String) {
-        let mut screen = tempfile::tempfile().expect("a file");
-        let end = || screen.try_clone().expect("a descriptor");
-        let terminal = Term::read_write_pair(end(), end());
+        let (mut screen, end) = pipe().expect("a pipe");
+        let terminal = Term::read_write_pair(screen.try_clone().expect("a descriptor"), end);
         let mut progress = Progress::on(terminal, size).expect("a style");
         progress.bar = progress.bar.clone().with_elapsed(took);
         progress.moved(bytes, 0);
         drop(progress);
-        screen.rewind().expect("a file");
         let mut text = String::new();
         screen.read_to_string(&mut text).expect("text");
         let (before, end) = text.split_once("\r\x1b[2K").expect("two lines");
