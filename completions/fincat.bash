@@ -219,7 +219,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --fan-out --hub --hub-queue --lines --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --nodelay --keepalive --user-timeout --mss --congestion --fast-open --backlog --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --retry --retry-delay --proxy-protocol --retry-for --fan-out --hub --hub-queue --lines --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -378,6 +378,22 @@ _fincat() {
                     return 0
                     ;;
                 --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy-protocol)
+                    COMPREPLY=($(compgen -W "accept v1 v2" -- "${cur}"))
+                    return 0
+                    ;;
+                --retry-for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -561,7 +577,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__udp__subcmd__listen)
-            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --broadcast --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-4 -6 -n -w -k -m -c -C -N -q -v -h --activated --numeric --reuse-port --interface --mark --rcvbuf --sndbuf --ttl --tos --dscp --connect-timeout --port-file --broadcast --multicast --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --retry --retry-delay --proxy-protocol --retry-for --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -704,6 +720,22 @@ _fincat() {
                     return 0
                     ;;
                 --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy-protocol)
+                    COMPREPLY=($(compgen -W "accept v1 v2" -- "${cur}"))
+                    return 0
+                    ;;
+                --retry-for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -851,7 +883,7 @@ _fincat() {
             return 0
             ;;
         fincat__subcmd__unix__subcmd__listen)
-            opts="-w -k -m -c -C -N -q -v -h --type --activated --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --fan-out --hub --hub-queue --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
+            opts="-w -k -m -c -C -N -q -v -h --type --activated --mode --owner --allow-uid --allow-gid --backlog --connect-timeout --single --thread --fork --keep-open --count --max-connections --max-per-ip --allow --deny --grace --user --chdir --sh --pipes --echo --discard --send --send-file --to --no-splice --crlf --on-eof --half-close --on-fin --quit-after --half-close-timeout --idle-timeout --deadline --send-only --recv-only --confirm --verbose --quiet --json --trace --log-fd --log-file --progress --hexdump --retry --retry-delay --proxy-protocol --retry-for --fan-out --hub --hub-queue --per-datagram --lines --size --datagrams --eof-datagram --ready-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -982,6 +1014,22 @@ _fincat() {
                     return 0
                     ;;
                 --hexdump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy-protocol)
+                    COMPREPLY=($(compgen -W "accept v1 v2" -- "${cur}"))
+                    return 0
+                    ;;
+                --retry-for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

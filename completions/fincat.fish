@@ -70,6 +70,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand listen" -l deadline -d 'Ev
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l retry -d 'Try N times more' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l retry-delay -d 'Before the first of them, then twice as long each time; 1 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l proxy-protocol -d 'Tell the upstream who called: v1 or v2; be told so by peers: accept' -r -f -a "accept\t''
+v1\t''
+v2\t''"
+complete -c fincat -n "__fish_fincat_using_subcommand listen" -l retry-for -d 'Try for TIME, whatever happens' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
 complete -c fincat -n "__fish_fincat_using_subcommand listen" -l activated -d 'Listen on the sockets that systemd, or whoever started us, has bound'
@@ -197,6 +203,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subco
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l retry -d 'Try N times more' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l retry-delay -d 'Before the first of them, then twice as long each time; 1 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l proxy-protocol -d 'Tell the upstream who called: v1 or v2; be told so by peers: accept' -r -f -a "accept\t''
+v1\t''
+v2\t''"
+complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l retry-for -d 'Try for TIME, whatever happens' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r
 complete -c fincat -n "__fish_fincat_using_subcommand udp; and __fish_seen_subcommand_from listen" -l ready-fd -d 'Write the bound address, a line each, to descriptor N, and close it' -r
@@ -322,6 +334,12 @@ complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subc
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-fd -d 'Say it to descriptor N instead of standard error' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l log-file -d 'Say it at the end of FILE instead of standard error' -r -F
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hexdump -d 'Write every byte to FILE, with direction, time and offset' -r -F
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l retry -d 'Try N times more' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l retry-delay -d 'Before the first of them, then twice as long each time; 1 s by default' -r
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l proxy-protocol -d 'Tell the upstream who called: v1 or v2; be told so by peers: accept' -r -f -a "accept\t''
+v1\t''
+v2\t''"
+complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l retry-for -d 'Try for TIME, whatever happens' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l hub-queue -d 'Bytes kept for a peer that does not read; 1M by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l size -d 'The most bytes of a datagram that is sent; 1472 for udp by default' -r
 complete -c fincat -n "__fish_fincat_using_subcommand unix; and __fish_seen_subcommand_from listen" -l datagrams -d 'End after N datagrams received' -r

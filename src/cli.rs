@@ -71,9 +71,9 @@ fincat SUBCOMMAND --help tells all options; the manual is fincat(1).";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Wait for peers over TCP
-    Listen(Listen),
+    Listen(Box<Listen>),
     /// Connect to a peer over TCP
-    Connect(Connect),
+    Connect(Box<Connect>),
     /// The same over UDP
     #[command(subcommand)]
     Udp(Udp),
@@ -145,8 +145,8 @@ pub fn read(line: &[OsString]) -> Typed {
 fn read_role(line: &[OsString]) -> Option<Command> {
     let word = |at: usize| line.get(at).and_then(|word| word.to_str());
     Some(match (word(1)?, word(2)) {
-        ("listen", _) => Command::Listen(role(&line[1..])?),
-        ("connect", _) => Command::Connect(role(&line[1..])?),
+        ("listen", _) => Command::Listen(Box::new(role(&line[1..])?)),
+        ("connect", _) => Command::Connect(Box::new(role(&line[1..])?)),
         ("udp", Some("listen")) => Command::Udp(Udp::Listen(role(&line[2..])?)),
         ("udp", Some("connect")) => Command::Udp(Udp::Connect(role(&line[2..])?)),
         ("unix", Some("listen")) => Command::Unix(Unix::Listen(role(&line[2..])?)),

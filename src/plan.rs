@@ -30,6 +30,7 @@ use crate::handler::{Letters, Task};
 use crate::net::dial::retry::Retry;
 use crate::net::endpoint::{Endpoint, Site};
 use crate::net::options::{Dialing, Listening};
+use crate::net::proxy::{Version, Word};
 use crate::net::resolve::Resolving;
 use crate::net::transport::Transport;
 use crate::relay::closing::Closing;
@@ -120,6 +121,8 @@ pub struct ListenPlan {
     pub most: usize,
     /// All senders are heard in one conversation, and none is answered.
     pub hears_everybody: bool,
+    /// Peers begin by telling who called.
+    pub greets: bool,
     /// Whom to admit,
     pub rules: Rules,
     /// whose processes, by name,
@@ -162,8 +165,8 @@ pub fn plan(command: cli::Command) -> Result<Plan> {
     let listen = |waiting: Result<Waiting>| Ok(Plan::Listen(Box::new(plan_listen(waiting?)?)));
     let connect = |going: Result<Going>| plan_going(going?);
     match command {
-        cli::Command::Listen(typed) => listen(Waiting::tcp(typed)),
-        cli::Command::Connect(typed) => connect(Going::tcp(typed)),
+        cli::Command::Listen(typed) => listen(Waiting::tcp(*typed)),
+        cli::Command::Connect(typed) => connect(Going::tcp(*typed)),
         cli::Command::Udp(Udp::Listen(typed)) => listen(Waiting::udp(*typed)),
         cli::Command::Udp(Udp::Connect(typed)) => connect(Going::udp(*typed)),
         cli::Command::Unix(Unix::Listen(typed)) => listen(Waiting::unix(*typed)),
@@ -180,6 +183,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     nonsense::refuse(&asked)?;
     let (idle_timeout, logged) = (waiting.talk.ends.idle_timeout, waiting.talk.says.log_fd);
     let (mode, keep, hears_everybody) = (asked.mode(), asked.keep(), asked.hears_everybody());
+    let (tells, greets, retry) = (asked.tells(), asked.proxy.contains(&Word::Accept), asked.retry.retry());
     let transport = waiting.site.transport();
     // To a forwarder it is the way on that must not take too long.
     let first_within = waiting.within.filter(|_| waiting.talk.what.to.is_none());
@@ -192,7 +196,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         (_, Mode::Single) => Output::Staying,
         (_, Mode::Thread | Mode::Fork) => Output::Shared,
     };
-    let role = Role { transport, listens: true, keep, hearing, sharing, resolving, within };
+    let role = Role { transport, listens: true, keep, hearing, sharing, resolving, within, retry, tells };
     let mut conversation = converse(talk, letters, role)?;
     if hears_everybody {
         conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
@@ -217,6 +221,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
         keep,
         most: many.max_connections.map_or(MOST, |n| n as usize),
         hears_everybody,
+        greets,
         rules: Rules { allow: many.allow, deny: many.deny, max_per_ip, ..Rules::default() },
         users: waiting.users,
         groups: waiting.groups,
@@ -269,7 +274,9 @@ fn plan_going(going: Going) -> Result<Plan> {
         hearing: Output::Closing,
         sharing: None,
         resolving,
-        within: None,
+        within,
+        retry,
+        tells: None,
     };
     let conversation = converse(talk, letters, role)?;
     let endpoint = Endpoint { transport, at };
@@ -290,7 +297,10 @@ struct Role {
     hearing: Output,
     sharing: Option<Sharing>,
     resolving: Resolving,
+    /// Onwards: how long, how often, and what is told there.
     within: Option<Duration>,
+    retry: Retry,
+    tells: Option<Version>,
 }
 
 fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversation> {
@@ -299,7 +309,8 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     let answers = if server || ends.send_only { Output::Dropped } else { role.hearing };
     let (joined, copies) = (what.joined(&ends, &says, role.transport), what.no_splice);
     let task = if let Some(to) = what.to {
-        Task::Forward(Forward { to, resolving: role.resolving, within: role.within })
+        let Role { resolving, within, retry, tells, .. } = role;
+        Task::Forward(Forward { to, resolving, within, retry, tells })
     } else if let Some(line) = what.sh {
         Task::Command(Command::shell(line, joined, server))
     } else if !what.command.is_empty() {
@@ -369,25 +380,6 @@ impl WhatArgs {
             Joined::Pipes { speaks: !ends.recv_only, hears: !ends.send_only }
         } else {
             Joined::Socket
-        }
-    }
-}
-
-impl EndArgs {
-    fn closing(&self, role: Role) -> Closing {
-        let endless = !role.transport.has_ends();
-        let idle = (endless && role.keep != Keep::One).then_some(IDLE);
-        let quit = (endless && !role.listens).then_some(QUIT);
-        Closing {
-            on_eof: self.on_eof.unwrap_or_default(),
-            on_fin: self.on_fin.unwrap_or_default(),
-            send_only: self.send_only,
-            quit_after: self.quit_after.or(quit),
-            half_close_timeout: self.half_close_timeout.filter(|time| !time.is_zero()),
-            idle_timeout: self.idle_timeout.or(idle),
-            endless,
-            confirm: self.confirm,
-            ..Closing::default()
         }
     }
 }

@@ -9,8 +9,7 @@ pub mod host;
 pub mod lent;
 pub mod register;
 
-use std::cell::OnceCell;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,8 @@ use self::register::Register;
 
 use crate::exit::{Failure, Status};
 use crate::handler::command::Roster;
-use crate::handler::{self, Circumstances, Letters, Task, Wiring};
+use crate::handler::forward::Onward;
+use crate::handler::{self, Called, Circumstances, Letters, Task, Wiring};
 use crate::net::connection::Connection;
 pub use crate::relay::Deadline;
 use crate::relay::closing::{Closing, Side};
@@ -69,11 +69,12 @@ impl Terms {
         &'c self,
         number: usize,
         deadline: Option<Deadline>,
-        bells: &'c [BorrowedFd<'c>],
+        watch: &'c Watch<'c>,
         log: &'c Log,
     ) -> Circumstances<'c> {
         let (closing, letters, roster) = (self.closing, self.letters.clone(), &self.roster);
-        Circumstances { closing, letters, number, roster, log, until: deadline.map(|deadline| deadline.at), bells }
+        let Watch { bells, until } = watch;
+        Circumstances { closing, letters, number, roster, log, deadline, bells, until: *until }
     }
 }
 
@@ -107,10 +108,11 @@ pub fn converse(
     let log = terms.log.about(|| about(&peer));
     say_opened(&peer, &log);
     let witness = witness(&log, &peer, Leg::Peer);
-    let (started, upstream) = (Instant::now(), OnceCell::new());
+    let (started, onward) = (Instant::now(), Onward::default());
     let wiring = loop {
-        let with = terms.circumstances(number, deadline, &attention.watch.bells, &log);
-        match handler::wire(&terms.task, &peer, &upstream, &with) {
+        let with = terms.circumstances(number, deadline, &attention.watch, &log);
+        match handler::wire(&terms.task, &peer, &onward, &with) {
+            Err(e) if e.is::<Called>() && attention.ask() == Call::GoOn => {}
             Err(e) if Failure::is_passing(&e) && attention.rest() => {}
             other => break other,
         }
@@ -129,7 +131,10 @@ pub fn converse(
             let mut relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log);
             relay.count_in(tally);
             relay.note(peer.slot.clone());
-            relay.attest(witness, upstream.get().and_then(|other| witness_beyond(&log, &peer, other)));
+            relay.attest(witness);
+            if let Some(other) = onward.reached() {
+                relay.join(other.as_fd(), witness_beyond(&log, &peer, other));
+            }
             relay.show_progress(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
             let outcome = carry(&mut relay, errand.as_mut(), attention);
             // The socket first: whoever reads that it is over may begin anew at once.
@@ -176,11 +181,11 @@ fn witness(log: &Log, other: &Connection, leg: Leg) -> Option<Witness> {
 }
 
 /// The same for the one whom we forward to; time is counted from the peer's beginning.
-fn witness_beyond<'a>(log: &Log, peer: &Connection, other: &'a Connection) -> Option<(BorrowedFd<'a>, Witness)> {
+fn witness_beyond(log: &Log, peer: &Connection, other: &Connection) -> Option<Witness> {
     let log = log.about(|| About { id: peer.id, ..about(other) });
     let Connection { accepted, handshake, .. } = *other;
     let beginning = Beginning { leg: Leg::Upstream, since: peer.since, accepted, handshake };
-    Some((other.as_fd(), Witness::of(&log, other.as_fd(), beginning)?))
+    Witness::of(&log, other.as_fd(), beginning)
 }
 
 /// A command holds the socket.
@@ -298,7 +303,8 @@ fn await_end(mut errand: Errand, log: &Log, attention: &mut Attention<'_, '_>) -
 
 fn say_opened(peer: &Connection, log: &Log) {
     if log.wants(Level::Conversations) {
-        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted });
+        let via = peer.via.as_ref().map(ToString::to_string);
+        log.say(&Event::Opened { local: &peer.local_name(), accepted: peer.accepted, via: via.as_deref() });
     }
 }
 

@@ -104,6 +104,8 @@ pub enum Event<'a> {
         local: &'a str,
         /// Whether the peer came to us.
         accepted: bool,
+        /// Who stands between us and the peer, and has told who that is.
+        via: Option<&'a str>,
     },
     /// A conversation is over.
     Closed {
@@ -237,8 +239,9 @@ impl fmt::Display for Event<'_> {
             Event::Paused { why } => write!(f, "cannot accept more for now: {why}; the others wait in the backlog"),
             Event::Again { why, after } => write!(f, "{why}; again in {}", span(*after)),
             Event::Listening { local, .. } => write!(f, "listening on {local}"),
-            Event::Opened { local, accepted: true } => write!(f, "accepted on {local}"),
-            Event::Opened { local, accepted: false } => write!(f, "connected from {local}"),
+            Event::Opened { local, via: Some(via), .. } => write!(f, "accepted on {local} by way of {via}"),
+            Event::Opened { local, accepted: true, .. } => write!(f, "accepted on {local}"),
+            Event::Opened { local, accepted: false, .. } => write!(f, "connected from {local}"),
             Event::Closed { first, how, sent, received, took, .. } => {
                 write!(f, "{how}")?;
                 if let Some(side) = first {

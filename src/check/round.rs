@@ -79,7 +79,7 @@ impl<'a> Round<'a> {
     /// Nobody is asked yet. Fails where the process cannot even count its descriptors.
     pub(super) fn new(checks: &'a Checks, log: &'a Log, spare: &'a Spare, now: Instant) -> io::Result<Self> {
         let tries = checks.retry.begin(now);
-        let goal = |at| Goal { at, tries: tries.clone(), since: now, last: None };
+        let goal = |at| Goal { at, tries, since: now, last: None };
         let (goals, hosts, asked): (Vec<_>, &[String], Vec<_>) = match &checks.peers {
             Peers::Several(places) => {
                 let goals = places.ports.iter().map(|(host, port)| goal(Whereabouts::Port(*host, *port)));

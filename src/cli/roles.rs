@@ -13,6 +13,7 @@ use super::groups::{
     SayArgs, ShareArgs, SocketArgs, TcpArgs, WHAT_FOR, WHERE, WhatArgs, time,
 };
 use crate::net::casting::Group;
+use crate::net::proxy::Word;
 use crate::net::transport::UnixType;
 
 /// `fincat listen`.
@@ -33,6 +34,8 @@ pub struct Listen {
     pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub onward: OnwardArgs,
     #[command(flatten)]
     pub share: ShareArgs,
     /// Keep lines whole where input and output are shared
@@ -78,6 +81,8 @@ pub struct UdpListen {
     pub privileges: PrivilegeArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
+    #[command(flatten)]
+    pub onward: OnwardArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
     pub per_datagram: bool,
@@ -144,6 +149,8 @@ pub struct UnixListen {
     #[command(flatten)]
     pub talk: TalkArgs,
     #[command(flatten)]
+    pub onward: OnwardArgs,
+    #[command(flatten)]
     pub share: ShareArgs,
     /// A fresh handler for each datagram, its output the reply
     #[arg(long, help_heading = WHAT_FOR)]
@@ -175,6 +182,18 @@ pub struct UnixConnect {
     pub talk: TalkArgs,
     #[command(flatten)]
     pub letters: LetterArgs,
+}
+
+/// The way on, where conversations are forwarded; and who called, where somebody stands between.
+#[derive(Debug, Default, Args)]
+#[command(mut_arg("retry_for", |retry_for| retry_for.hide_short_help(true)))]
+#[allow(missing_docs, reason = "the groups say themselves what they are")]
+pub struct OnwardArgs {
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    /// Tell the upstream who called: v1 or v2; be told so by peers: accept
+    #[arg(long, value_name = "WORD", value_delimiter = ',', value_parser = proxy_word(), hide_possible_values = true, help_heading = WHAT_FOR, hide_short_help = true)]
+    pub proxy_protocol: Vec<Word>,
 }
 
 /// An internet address to listen on.
@@ -257,6 +276,10 @@ pub struct TalkArgs {
     pub ends: EndArgs,
     #[command(flatten)]
     pub says: SayArgs,
+}
+
+fn proxy_word() -> impl TypedValueParser<Value = Word> {
+    PossibleValuesParser::new(Word::WORDS).try_map(|word| word.parse())
 }
 
 fn unix_type() -> impl TypedValueParser<Value = UnixType> {

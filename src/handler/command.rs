@@ -190,10 +190,11 @@ fn variable(name: &OsStr, value: &OsStr) -> Option<CString> {
 
 /// The UCSPI environment of a conversation.
 fn told(peer: &Connection, number: usize) -> Vec<CString> {
-    let protocol = match peer.transport {
-        Transport::Tcp => "TCP",
-        Transport::Udp => "UDP",
-        Transport::Unix(_) => "UNIX",
+    // What whoever stands between has told may be of another family than its own connection.
+    let protocol = match (peer.transport, &peer.peer) {
+        (Transport::Udp, _) => "UDP",
+        (_, Address::Inet(_)) => "TCP",
+        (_, Address::Unix(_)) => "UNIX",
     };
     let mut told = vec![variable("PROTO".as_ref(), protocol.as_ref())];
     let mut tell = |name: &str, value: &OsStr| told.push(variable(format!("{protocol}{name}").as_ref(), value));
@@ -207,7 +208,7 @@ fn told(peer: &Connection, number: usize) -> Vec<CString> {
         }
     }
     match peer.credentials {
-        _ if !peer.transport.is_unix() => tell("CONNNUM", number.to_string().as_ref()),
+        _ if protocol != "UNIX" => tell("CONNNUM", number.to_string().as_ref()),
         Some(who) => {
             tell("REMOTEPID", who.pid.to_string().as_ref());
             tell("REMOTEUID", who.uid.to_string().as_ref());

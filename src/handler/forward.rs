@@ -1,22 +1,27 @@
-//! Forwarding: each conversation is joined to another peer, of any transport, end to end. It connects and wires; what
-//! an end on one side means for the other is the relay's, as everywhere.
+//! Forwarding: each conversation is joined to another peer, of any transport, end to end. It goes there, as often as was
+//! asked for, and wires; what an end on one side means for the other is the relay's, as everywhere.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Circumstances, Partner, Wiring, reach, stages};
+use super::{Called, Circumstances, Partner, Wiring, reach, stages};
+use crate::exit::{Failure, Status};
+use crate::net::calls::Calls;
 use crate::net::connection::Connection;
-use crate::net::dial;
+use crate::net::dial::retry::{Retry, Tries};
+use crate::net::dial::{self, Undialed};
 use crate::net::endpoint::Endpoint;
 use crate::net::options::Dialing;
+use crate::net::proxy::{self, Caller, Version};
 use crate::net::resolve::Resolving;
 use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
-use crate::sys;
-use crate::trace::{About, Leg};
+use crate::sys::{self, Manner, PollFlags};
+use crate::trace::{About, Event, Leg, Log, reason, span};
 
 /// Silence after which one who has an end takes one who has none for finished.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -28,36 +33,57 @@ pub struct Forward {
     pub to: Endpoint,
     /// How its name is resolved.
     pub resolving: Resolving,
-    /// How long it may take to get there.
+    /// How long a try to get there may take.
     pub within: Option<Duration>,
+    /// Whether to try again.
+    pub retry: Retry,
+    /// It is told who called, in this version of the PROXY protocol.
+    pub tells: Option<Version>,
+}
+
+/// How far a conversation has come on its way to the other peer.
+#[derive(Debug, Default)]
+pub struct Onward {
+    reached: OnceCell<Connection>,
+    /// The tries so far, and when the next one is due.
+    tries: Cell<Option<(Tries, Option<Instant>)>>,
+}
+
+impl Onward {
+    /// The other peer, once it is reached.
+    pub fn reached(&self) -> Option<&Connection> {
+        self.reached.get()
+    }
+}
+
+/// Why a try came to nothing.
+enum Untried {
+    /// Somebody calls, the peer perhaps, which is gone.
+    Called,
+    /// It failed, and when to try again, if at all.
+    Failed(anyhow::Error, Option<Instant>),
 }
 
 impl Forward {
-    /// Connects to the other peer, kept in `upstream`, and joins the two.
+    /// Goes to the other peer, and joins the two. Nothing is read from the one before the other is there.
     #[inline(never)] // Its frame is no other task's: what a stack has not touched, it does not have.
     pub(super) fn wire<'a>(
         &'a self,
         partner: &Partner<'a>,
-        upstream: &'a OnceCell<Connection>,
+        onward: &'a Onward,
         with: &Circumstances<'_>,
     ) -> Result<Wiring<'a>> {
         let (closing, peer) = (with.closing, partner.peer);
-        let within = self.within.and_then(|within| Instant::now().checked_add(within));
-        let until = [with.until, within].into_iter().flatten().min();
-        let log = with.log.about(|| About {
-            id: peer.id,
-            transport: self.to.transport.word(),
-            local: None,
-            peer: self.to.to_string(),
-        });
-        let dialed = stages::draw(&log, Leg::Upstream, peer.since, |watcher| {
-            dial::dial(&self.to, self.resolving, &Dialing::default(), until, with.bells, watcher)
-        });
-        let dialed = dialed.map_err(|why| {
-            let bound = self.within.map(|within| (within, "-w"));
-            reach::failure("forward to", &self.to, &why, bound)
-        })?;
-        let other = upstream.get_or_init(|| dialed);
+        if onward.reached.get().is_none() {
+            let dialed = self.reach(peer, onward, with).inspect_err(|e| {
+                if !e.is::<Called>() {
+                    // Whoever came learns that it was refused, and does not take it for an empty answer.
+                    let _ = sys::abort_on_close(peer.as_fd());
+                }
+            })?;
+            let _ = onward.reached.set(dialed);
+        }
+        let other = onward.reached.get().ok_or(Called)?;
         for socket in [partner.peer.as_fd(), other.as_fd()] {
             // Refused where the socket knows no keepalive; there a peer that is gone shows by itself.
             let _ = sys::keep_alive(socket);
@@ -72,4 +98,122 @@ impl Forward {
         let incoming = Some(partner.hear(other.sink().upstream()));
         Ok(Wiring::flows(Flows { outgoing, incoming }, closing, Input::Finite))
     }
+
+    /// Goes to the other peer on behalf of `peer`, and tells it who that is. Fails with [`Called`] where somebody calls;
+    /// asked again, it goes on.
+    fn reach(&self, peer: &Connection, onward: &Onward, with: &Circumstances<'_>) -> Result<Connection> {
+        let (transport, local, name) = (self.to.transport.word(), None, self.to.to_string());
+        let log = with.log.about(|| About { id: peer.id, transport, local, peer: name });
+        let (mut tries, mut due) = onward.tries.take().unwrap_or_else(|| (self.retry.begin(Instant::now()), None));
+        loop {
+            let is_called = match due.filter(|at| Instant::now() < *at) {
+                Some(at) => rest(calls(peer, with), earliest([Some(at), with.until])),
+                None => match self.try_once(&log, peer, &mut tries, with) {
+                    Ok(connection) => return self.tell(connection, peer),
+                    Err(Untried::Failed(failure, again)) => {
+                        due = Some(again.ok_or(failure)?);
+                        continue;
+                    }
+                    Err(Untried::Called) => true,
+                },
+            };
+            if is_gone(peer) {
+                return Err(gone(peer));
+            }
+            if is_called || with.until.is_some_and(|at| Instant::now() >= at) {
+                onward.tries.set(Some((tries, due)));
+                return Err(Called.into());
+            }
+        }
+    }
+
+    fn try_once(
+        &self,
+        log: &Log,
+        peer: &Connection,
+        tries: &mut Tries,
+        with: &Circumstances<'_>,
+    ) -> Result<Connection, Untried> {
+        let now = Instant::now();
+        let within = self.within.and_then(|within| Some((now.checked_add(within)?, within, "-w")));
+        let whole = tries.bound().map(|(at, asked)| (at, asked, "--retry-for"));
+        let deadline = with.deadline.map(|deadline| (deadline.at, deadline.asked, "--deadline"));
+        let bound = [within, whole, deadline].into_iter().flatten().min_by_key(|(at, ..)| *at);
+        let until = earliest([bound.map(|(at, ..)| at), with.until]);
+        let dialed = stages::draw(log, Leg::Upstream, peer.since, |watcher| {
+            dial::dial(&self.to, self.resolving, &Dialing::default(), until, calls(peer, with), watcher)
+        });
+        let why = match dialed {
+            Ok(connection) => return Ok(connection),
+            Err(Undialed::Stopped) => return Err(Untried::Called),
+            // Not the try's time was up, but ours.
+            Err(_) if with.until.is_some_and(|at| Some(at) == until && Instant::now() >= at) => {
+                return Err(Untried::Called);
+            }
+            Err(why) => why,
+        };
+        let failure = reach::failure("forward to", &self.to, &why, bound.map(|(_, asked, option)| (asked, option)));
+        let again = tries.after(why.fate(), Instant::now()).filter(|_| !matches!(why, Undialed::Unset(_)));
+        let Some(at) = again else { return Err(Untried::Failed(failure, None)) };
+        if let Some((_, asked, _)) = deadline.filter(|(deadline, ..)| at >= *deadline) {
+            let sentence = format!("{failure}; no more tries before {} are over (--deadline)", span(asked));
+            return Err(Untried::Failed(Failure::error(Status::TimedOut, sentence), None));
+        }
+        with.log.say(&Event::Again { why: &failure.to_string(), after: at.saturating_duration_since(Instant::now()) });
+        Err(Untried::Failed(failure, Some(at)))
+    }
+
+    /// Tells the other peer who called, before anything else.
+    fn tell(&self, other: Connection, peer: &Connection) -> Result<Connection> {
+        let Some(version) = self.tells else { return Ok(other) };
+        let caller = Caller { from: peer.peer.clone(), to: peer.local.clone() };
+        let header = proxy::header(version, &caller, !peer.transport.has_ends());
+        // A new socket takes so little at once. Where it is gone again already, its reading tells.
+        match sys::write(other.as_fd(), Manner::DontWait, &header) {
+            Ok(n) if n < header.len() => Err(self.unsent(&io::ErrorKind::WriteZero.into())),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(self.unsent(&e)),
+            Ok(_) | Err(_) => Ok(other),
+        }
+    }
+
+    fn unsent(&self, error: &io::Error) -> anyhow::Error {
+        Failure::error(Status::Failure, format!("cannot tell {} who called: {}", self.to, reason(error)))
+    }
+}
+
+fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
+    times.into_iter().flatten().min()
+}
+
+/// What calls somebody away who is on the way for `peer`: its loss too, where that can be told from its silence, and
+/// nothing that it has said is still to be handed on.
+fn calls<'c>(peer: &'c Connection, with: &Circumstances<'c>) -> Calls<'c> {
+    let partner = (peer.transport.has_ends() && !has_left_something(peer)).then(|| peer.as_fd());
+    Calls { bells: with.bells, partner }
+}
+
+/// Waits until somebody calls, which it tells, or until `until`.
+fn rest(calls: Calls<'_>, until: Option<Instant>) -> bool {
+    let mut fds: Vec<_> = calls.polled().collect();
+    sys::poll(&mut fds, until).is_ok_and(|ready| ready > 0)
+}
+
+/// Whether a peer that ended in order, and is gone, has left something to be handed on.
+fn has_left_something(peer: &Connection) -> bool {
+    let events = sys::ready(peer.as_fd(), PollFlags::empty());
+    events.contains(PollFlags::HUP) && !events.contains(PollFlags::ERR) && sys::waiting(peer.as_fd()) != Some(0)
+}
+
+fn is_gone(peer: &Connection) -> bool {
+    let events = sys::ready(peer.as_fd(), PollFlags::empty());
+    peer.transport.has_ends() && events.intersects(PollFlags::HUP | PollFlags::ERR) && !has_left_something(peer)
+}
+
+fn gone(peer: &Connection) -> anyhow::Error {
+    let why = match sys::take_error(peer.as_fd()) {
+        Some(error) if error.kind() != io::ErrorKind::ConnectionReset => reason(&error),
+        Some(_) => "reset by the peer".into(),
+        None => "it is gone".into(),
+    };
+    Failure::error(Status::Reset, format!("cannot finish the conversation with {}: {why}", peer.name()))
 }

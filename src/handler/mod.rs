@@ -9,8 +9,8 @@ pub mod share;
 pub mod stages;
 pub mod stdio;
 
-use std::cell::OnceCell;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use crate::net::connection::Connection;
-use crate::relay::Flows;
 use crate::relay::closing::{Closing, Input};
 use crate::relay::end::{Sink, Source};
 use crate::relay::flow::Flow;
 use crate::relay::framing::Framing;
+use crate::relay::{Deadline, Flows};
 use crate::sys;
 use crate::trace::Log;
 
 use self::builtin::Payload;
 use self::command::{Command, Roster, Running};
-use self::forward::Forward;
+use self::forward::{Forward, Onward};
 use self::share::Share;
 use self::stdio::{Output, Stdio};
 
@@ -221,16 +221,31 @@ pub struct Circumstances<'c> {
     /// Where it is said.
     pub log: &'c Log,
     /// When it must be over.
-    pub until: Option<Instant>,
-    /// What calls it off while it is being wired.
+    pub deadline: Option<Deadline>,
+    /// What calls while it is being wired,
     pub bells: &'c [BorrowedFd<'c>],
+    /// and when to ask at the latest.
+    pub until: Option<Instant>,
 }
 
-/// Wires a conversation for its task. A second peer, if the task has one, is kept in `upstream`.
+/// Somebody calls while a conversation is being wired. If it is to go on all the same, it can be wired on.
+#[derive(Debug)]
+pub struct Called;
+
+impl fmt::Display for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot go on: stopped")
+    }
+}
+
+impl std::error::Error for Called {}
+
+/// Wires a conversation for its task. A second peer, if the task has one, is gone to by way of `onward`. Fails with
+/// [`Called`] where somebody calls meanwhile.
 pub fn wire<'a>(
     task: &'a Task,
     peer: &'a Connection,
-    upstream: &'a OnceCell<Connection>,
+    onward: &'a Onward,
     with: &Circumstances<'_>,
 ) -> anyhow::Result<Wiring<'a>> {
     let partner = Partner { peer, letters: with.letters.clone() };
@@ -241,6 +256,6 @@ pub fn wire<'a>(
         Task::Echo => Ok(builtin::echo(&partner, with.closing)),
         Task::Discard => Ok(builtin::discard(&partner, with.closing)),
         Task::Send(payload, output) => payload.wire(&partner, *output, with.closing),
-        Task::Forward(forward) => forward.wire(&partner, upstream, with),
+        Task::Forward(forward) => forward.wire(&partner, onward, with),
     }
 }

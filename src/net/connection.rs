@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
@@ -15,6 +16,7 @@ use socket2::{SockAddr, Socket};
 use super::address::Address;
 use super::endpoint::UnixName;
 use super::path::OwnPath;
+use super::proxy::Caller;
 use super::switch::Bond;
 use super::transport::Transport;
 use crate::relay::end::{Packets, Post, Sink, Source};
@@ -38,6 +40,8 @@ pub struct Connection {
     pub peer: Address,
     /// Our end.
     pub local: Address,
+    /// Who stands between us and the peer, and has told who that is.
+    pub via: Option<Address>,
     /// Whether the peer came to us.
     pub accepted: bool,
     /// Which process the peer is, and whose, where the kernel tells (unix sockets).
@@ -80,6 +84,7 @@ impl Connection {
         let mail = RefCell::default();
         let (post, own_name) = (None, None);
         let (is_one_datagram, ends_with_its_listener) = (false, false);
+        let via = None;
         Self {
             socket: Arc::new(socket),
             slot: None,
@@ -89,6 +94,7 @@ impl Connection {
             transport,
             peer,
             local,
+            via,
             accepted,
             credentials,
             mail,
@@ -100,9 +106,23 @@ impl Connection {
         }
     }
 
+    /// Who connected speaks for this caller, who is the peer from now on.
+    pub(super) fn speaks_for(&mut self, caller: Caller) {
+        let Caller { from, to } = caller;
+        self.via = Some(std::mem::replace(&mut self.peer, from));
+        self.local = to;
+        // They are those of who stands between.
+        self.credentials = None;
+    }
+
+    /// The internet address of who connected, if it has one: that of the peer, or of who speaks for it.
+    pub fn door(&self) -> Option<IpAddr> {
+        self.via.as_ref().unwrap_or(&self.peer).ip()
+    }
+
     /// Who the peer is, for messages.
     pub fn name(&self) -> Name {
-        Name { peer: self.peer.clone(), credentials: self.credentials }
+        Name { peer: self.peer.clone(), credentials: self.credentials, is_told: self.via.is_some() }
     }
 
     /// Our end, for messages, with whose process the peer is where that is known.
@@ -156,13 +176,15 @@ impl Connection {
 pub struct Name {
     peer: Address,
     credentials: Option<Credentials>,
+    /// Somebody has told it.
+    is_told: bool,
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.peer, self.credentials) {
             (Address::Unix(UnixName::Unnamed), Some(who)) => write!(f, "process {}", who.pid),
-            (Address::Inet(nobody), _) if nobody.port() == 0 => f.write_str("everybody"),
+            (Address::Inet(nobody), _) if nobody.port() == 0 && !self.is_told => f.write_str("everybody"),
             (peer, _) => peer.fmt(f),
         }
     }

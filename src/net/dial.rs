@@ -7,7 +7,6 @@ pub mod stage;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use socket2::{Domain, Socket};
 use self::race::{Opening, Question, Race, Spare, Standing, Unopened};
 use self::stage::{Stage, Watcher};
 use super::address::{Address, Place};
+use super::calls::Calls;
 use super::casting::is_many;
 use super::connection::Connection;
 use super::endpoint::{At, Endpoint};
@@ -23,7 +23,7 @@ use super::options::{Dialing, Unset};
 use super::resolve::{self, Resolving};
 use super::transport::Transport;
 use crate::relay::end::Post;
-use crate::sys::{self, PollFd, PollFlags};
+use crate::sys;
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -36,23 +36,23 @@ pub enum Undialed {
     Unset(Unset),
     /// No address answered; each with its reason, in the order of the attempts.
     Tried(Vec<(Address, io::Error)>),
-    /// `stop` was readable.
+    /// Somebody called.
     Stopped,
 }
 
-/// Connects to `endpoint`. `until` bounds everything; one of `stop` that is readable ends it at once.
+/// Connects to `endpoint`. `until` bounds everything; whoever `calls` ends it at once.
 pub fn dial(
     endpoint: &Endpoint,
     resolving: Resolving,
     options: &Dialing,
     until: Option<Instant>,
-    stop: &[BorrowedFd<'_>],
+    calls: Calls<'_>,
     watcher: Watcher<'_>,
 ) -> Result<Connection, Undialed> {
     let addresses = match &endpoint.at {
         At::Unix(name) => vec![Address::Unix(name.clone())],
         At::Place(place) => {
-            let addresses = addresses(place, resolving, options, until, stop)?;
+            let addresses = addresses(place, resolving, options, until, calls)?;
             if !place.is_numeric() {
                 watcher.show(&Stage::Resolved(&addresses));
             }
@@ -72,15 +72,16 @@ pub fn dial(
             Standing::Running if until.is_some_and(|at| Instant::now() >= at) => return Err(race.abandon()),
             Standing::Running => {}
         }
-        let bells = stop.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
-        let mut fds: Vec<_> = bells.chain(race.bells()).collect();
+        let mut fds: Vec<_> = calls.polled().collect();
+        let others = fds.len();
+        fds.extend(race.bells());
         let polled = sys::poll(&mut fds, [race.until(), until].into_iter().flatten().min());
         let rang: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         drop(fds);
-        if polled.is_ok() && rang[..stop.len()].contains(&true) {
+        if polled.is_ok() && rang[..others].contains(&true) {
             return Err(Undialed::Stopped);
         }
-        ready = rang[stop.len()..].to_vec();
+        ready = rang[others..].to_vec();
     }
 }
 
@@ -90,10 +91,10 @@ fn addresses(
     resolving: Resolving,
     options: &Dialing,
     until: Option<Instant>,
-    stop: &[BorrowedFd<'_>],
+    calls: Calls<'_>,
 ) -> Result<Vec<SocketAddr>, Undialed> {
     let host = place.host.as_deref().unwrap_or("localhost");
-    match resolve::resolve(host, place.port, resolving, until, stop) {
+    match resolve::resolve(host, place.port, resolving, until, calls) {
         Ok(addresses) => options.reachable(addresses).map_err(Undialed::Unresolved),
         Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(Undialed::Stopped),
         Err(e) => Err(Undialed::Unresolved(e)),

@@ -9,6 +9,7 @@ use std::time::Instant;
 use socket2::{Domain, Socket};
 
 use super::address::{Address, Place};
+use super::calls::Calls;
 use super::connection::Connection;
 use super::endpoint::{At, Endpoint, UnixName};
 use super::mailbox::Mailbox;
@@ -99,7 +100,7 @@ fn addresses(
     let (v4, v6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
     let every = |ips: &[_]| Ok(ips.iter().map(|ip| SocketAddr::new(*ip, place.port)).collect());
     match (&place.host, resolving.family) {
-        (Some(host), _) => resolve::resolve(host, place.port, resolving, until, stop),
+        (Some(host), _) => resolve::resolve(host, place.port, resolving, until, Calls::of(stop)),
         (None, Family::V4) => every(&[v4]),
         (None, Family::V6) => every(&[v6]),
         (None, Family::Any) => every(&[v6, v4]),

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::Instant;
 
+use super::calls::Calls;
 use crate::sys::{self, PollFd, PollFlags};
 
 /// Which addresses are wanted.
@@ -113,22 +114,22 @@ impl Resolving {
     }
 }
 
-/// Resolves `host`, in the resolver's order. Fails with `TimedOut` at `until`, with `Interrupted` when one of
-/// `stop` is readable, else with what the resolver says.
+/// Resolves `host`, in the resolver's order. Fails with `TimedOut` at `until`, with `Interrupted` when somebody `calls`,
+/// else with what the resolver says.
 pub fn resolve(
     host: &str,
     port: u16,
     how: Resolving,
     until: Option<Instant>,
-    stop: &[BorrowedFd<'_>],
+    calls: Calls<'_>,
 ) -> io::Result<Vec<SocketAddr>> {
     let mut lookup = Lookup::begin(host, port, how)?;
     loop {
         if let Some(found) = lookup.answer() {
             return found;
         }
-        let all = lookup.bell().into_iter().chain(stop.iter().copied());
-        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let answer = lookup.bell().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let mut fds: Vec<_> = answer.into_iter().chain(calls.polled()).collect();
         sys::poll(&mut fds, until)?;
         if fds[0].revents().is_empty() {
             check(&fds[1..], until)?;

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::typed::{Going, Waiting};
-use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, SayArgs, ShareArgs, WhatArgs};
+use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SayArgs, ShareArgs, WhatArgs};
 use crate::handler::command::Joined;
 use crate::net::endpoint::Site;
 use crate::net::options::{Setting, Settings};
+use crate::net::proxy::{Version, Word};
 use crate::net::resolve::Family;
 use crate::net::transport::Transport;
 use crate::serve::{Keep, Mode};
@@ -31,6 +32,9 @@ pub(super) struct Asked<'a> {
     pub(super) settings: &'a Settings,
     pub(super) activated: bool,
     pub(super) privileges: Option<&'a PrivilegeArgs>,
+    pub(super) retry: RetryArgs,
+    /// What is to be done about PROXY headers.
+    pub(super) proxy: &'a [Word],
     pub(super) going: Option<&'a Going>,
 }
 
@@ -52,6 +56,8 @@ impl<'a> Asked<'a> {
             settings: &waiting.options.settings,
             activated: matches!(waiting.site, Site::Activated(_)),
             privileges: Some(&waiting.privileges),
+            retry: waiting.onward.retry,
+            proxy: &waiting.onward.proxy_protocol,
             going: None,
         }
     }
@@ -73,6 +79,8 @@ impl<'a> Asked<'a> {
             settings: &going.options.settings,
             activated: false,
             privileges: None,
+            retry: going.retry,
+            proxy: &[],
             going: Some(going),
         }
     }
@@ -101,6 +109,17 @@ impl<'a> Asked<'a> {
 
     pub(super) fn is_server(&self) -> bool {
         self.keep() != Keep::One
+    }
+
+    /// Whether it is to be tried again where somebody cannot be reached.
+    pub(super) fn retries(&self) -> bool {
+        let RetryArgs { retry, retry_delay, retry_for } = self.retry;
+        retry.is_some() || retry_delay.is_some() || retry_for.is_some()
+    }
+
+    /// In which version whom we forward to is told who called.
+    pub(super) fn tells(&self) -> Option<Version> {
+        self.proxy.iter().find_map(|word| if let Word::Send(version) = word { Some(*version) } else { None })
     }
 
     /// Whether no handler was asked for, so that it is about standard input and output.

@@ -10,6 +10,7 @@ use super::usage;
 use crate::net::dial::retry::LONGEST_DELAY;
 use crate::net::endpoint::{At, Endpoint, UnixName};
 use crate::net::options::{Moment, Setting};
+use crate::net::proxy::{Version, Word};
 use crate::net::transport::{Transport, UnixType};
 use crate::relay::closing::OnEof;
 use crate::serve::Mode;
@@ -197,17 +198,37 @@ const REFUSALS: &[Refusal] = &[
         "--stable is for what stays open: datagrams have no connection",
     ),
     (
-        |a| a.goes(|g| g.retry.retry.is_some() && g.retry.retry_for.is_some()),
+        |a| a.retries() && a.going.is_none() && a.what.to.is_none(),
+        "--retry, --retry-delay and --retry-for are about going somewhere: in listen they need --to",
+    ),
+    (
+        |a| a.retry.retry.is_some() && a.retry.retry_for.is_some(),
         "--retry and --retry-for exclude each other: a number of tries, or a time",
     ),
     (
-        |a| a.goes(|g| g.retry.retry_delay.is_some() && g.retry.retry.is_none()),
+        |a| a.retry.retry_delay.is_some() && a.retry.retry.is_none(),
         "--retry-delay needs --retry (--retry-for has delays of its own)",
     ),
-    (|a| a.goes(|g| g.retry.retry_delay.is_some_and(|delay| delay > LONGEST_DELAY)), "--retry-delay is at most 10 s"),
+    (|a| a.retry.retry_delay.is_some_and(|delay| delay > LONGEST_DELAY), "--retry-delay is at most 10 s"),
     (
-        |a| a.goes(|g| g.retry.retry_for == Some(Duration::ZERO)),
+        |a| a.retry.retry_for == Some(Duration::ZERO),
         "--retry-for 0 leaves no time at all: give more, or none for one try",
+    ),
+    (
+        |a| a.tells().is_some() && a.what.to.is_none(),
+        "--proxy-protocol v1 and v2 tell the upstream who called: they need --to (see --proxy-protocol accept)",
+    ),
+    (
+        |a| [Version::V1, Version::V2].iter().all(|version| a.proxy.contains(&Word::Send(*version))),
+        "--proxy-protocol v1 and v2 exclude each other: the upstream is told once",
+    ),
+    (
+        |a| a.tells().is_some() && a.what.to.as_ref().is_some_and(|to| to.transport.keeps_boundaries()),
+        "--proxy-protocol v1 and v2 begin a stream: --to datagrams has no place for them",
+    ),
+    (
+        |a| a.proxy.contains(&Word::Accept) && a.transport.keeps_boundaries(),
+        "--proxy-protocol accept is about the beginning of a stream: datagrams have none",
     ),
     (
         |a| {

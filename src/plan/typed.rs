@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{QUEUE, usage};
+use super::{IDLE, QUEUE, QUIT, Role, usage};
 use crate::check::{Peers, Style};
 use crate::cli::groups::{
     CheckArgs, EndArgs, FamilyArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SayArgs, ShareArgs, SocketArgs,
     TcpArgs,
 };
 use crate::cli::roles::{
-    CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, TalkArgs, UdpConnect, UdpListen, UnixConnect,
-    UnixListen,
+    CastArgs, Connect, InetConnectArgs, InetListenArgs, Listen, OnwardArgs, TalkArgs, UdpConnect, UdpListen,
+    UnixConnect, UnixListen,
 };
 use crate::handler::stdio::Speaking;
 use crate::net::address::Place;
@@ -26,10 +26,11 @@ use crate::net::options::{Dialing, Listening, Setting, Settings};
 use crate::net::path::Access;
 use crate::net::places::Places;
 use crate::net::resolve::{Family, Resolving};
+use crate::relay::closing::Closing;
 use crate::relay::hub::Sharing;
 
 use crate::net::transport::{Transport, UnixType};
-use crate::serve::Mode;
+use crate::serve::{Keep, Mode};
 use crate::trace::{self, Level, Saying};
 
 /// Somebody waits for peers.
@@ -48,6 +49,7 @@ pub(super) struct Waiting {
     pub(super) talk: TalkArgs,
     pub(super) letters: LetterArgs,
     pub(super) share: ShareArgs,
+    pub(super) onward: OnwardArgs,
     pub(super) ready_fd: Option<i32>,
     pub(super) port_file: Option<PathBuf>,
 }
@@ -81,7 +83,7 @@ impl Waiting {
         this.privileges = typed.privileges;
         this.take_backlog(typed.backlog);
         (this.share, this.letters.lines) = (typed.share, typed.lines);
-        this.ready_fd = typed.ready.ready_fd;
+        (this.ready_fd, this.onward) = (typed.ready.ready_fd, typed.onward);
         Ok(this)
     }
 
@@ -91,7 +93,7 @@ impl Waiting {
         this.privileges = typed.privileges;
         this.options.postal = postal(typed.per_datagram, &typed.letters);
         this.options.casting = casting(&typed.cast, typed.multicast);
-        (this.letters, this.ready_fd) = (typed.letters, typed.ready.ready_fd);
+        (this.letters, this.ready_fd, this.onward) = (typed.letters, typed.ready.ready_fd, typed.onward);
         Ok(this)
     }
 
@@ -117,7 +119,7 @@ impl Waiting {
         this.options.postal = postal(typed.per_datagram, &typed.letters);
         (this.owner, this.users, this.groups) = (typed.owner, typed.allow_uid, typed.allow_gid);
         (this.letters, this.share, this.ready_fd) = (typed.letters, typed.share, typed.ready.ready_fd);
-        this.within = typed.connect_timeout;
+        (this.within, this.onward) = (typed.connect_timeout, typed.onward);
         Ok(this)
     }
 
@@ -146,6 +148,7 @@ impl Waiting {
             talk,
             letters: LetterArgs::default(),
             share: ShareArgs::default(),
+            onward: OnwardArgs::default(),
             ready_fd: None,
             port_file: None,
         }
@@ -254,6 +257,24 @@ impl EndArgs {
             (true, _) => Speaking::No,
             (false, true) => Speaking::UnlessNull,
             (false, false) => Speaking::Yes,
+        }
+    }
+
+    /// The policy.
+    pub(super) fn closing(&self, role: Role) -> Closing {
+        let endless = !role.transport.has_ends();
+        let idle = (endless && role.keep != Keep::One).then_some(IDLE);
+        let quit = (endless && !role.listens).then_some(QUIT);
+        Closing {
+            on_eof: self.on_eof.unwrap_or_default(),
+            on_fin: self.on_fin.unwrap_or_default(),
+            send_only: self.send_only,
+            quit_after: self.quit_after.or(quit),
+            half_close_timeout: self.half_close_timeout.filter(|time| !time.is_zero()),
+            idle_timeout: self.idle_timeout.or(idle),
+            endless,
+            confirm: self.confirm,
+            ..Closing::default()
         }
     }
 

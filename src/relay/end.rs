@@ -1,5 +1,6 @@
 //! The ends of a flow: what `source` and `sink` are made of. It moves nothing.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub use super::sink::{Finish, Post, Reader, Sink};
@@ -21,4 +22,13 @@ impl AsFd for Handle<'_> {
             Handle::Own(fd) => fd.as_fd(),
         }
     }
+}
+
+/// What went wrong, and at which end.
+#[derive(Debug)]
+pub enum Fault {
+    /// The source could not be read.
+    Source(io::Error),
+    /// The sink could not be written.
+    Sink(io::Error),
 }

@@ -4,8 +4,8 @@
 use std::io;
 
 use super::closing::Side;
-use super::end::Reader;
-use super::flow::{Fault, Flow, State};
+use super::end::{Fault, Reader};
+use super::flow::{Flow, State};
 use super::outcome::Ending;
 use super::teardown::{Patience, Teardown};
 use super::{Phase, Relay};
@@ -25,8 +25,8 @@ impl Relay<'_> {
                 let error = self.broken.take().unwrap_or(error);
                 self.end(Ending::of_peer(error, lost), Patience::Brief);
             }
+            (Side::We, Fault::Source(error), _) if self.beyond.is_some() => self.upstream_broken(error),
             (Side::We, Fault::Source(error), _) => {
-                self.show_beyond(|witness, upstream| witness.broken(upstream, &error));
                 self.end(Ending::Local { verb: "read", object, error }, Patience::Full);
             }
             (_, Fault::Sink(error), Reader::Peer) => self.peer_refuses(side, error),
@@ -60,7 +60,8 @@ impl Relay<'_> {
     pub(super) fn output_lost(&mut self) {
         let Some(flow) = &mut self.flows.incoming else { return };
         if matches!(flow.reader(), Reader::Command | Reader::Upstream) {
-            flow.lose_sink();
+            flow.lose_sink(None);
+            self.look_beyond();
             return self.end_if_nobody_listens();
         }
         let undelivered = flow.state() == State::Draining || sys::waiting(self.peer) != Some(0);
@@ -71,7 +72,8 @@ impl Relay<'_> {
     /// The peer has ended and is now gone altogether: its socket shows an error or a hang-up.
     pub(super) fn peer_lost(&mut self) {
         let lost = self.owes();
-        let error = sys::take_error(self.peer).unwrap_or_else(|| io::ErrorKind::BrokenPipe.into());
+        let error = sys::take_error(self.peer).inspect(|_| self.peer_cut());
+        let error = error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into());
         self.end(Ending::of_peer(error, lost), Patience::Brief);
     }
 
@@ -101,7 +103,9 @@ impl Relay<'_> {
         // Who wants to know what the peer has acknowledged waits for it before the last close.
         let is_awaited = self.witness.is_some() || self.closing.confirm;
         let is_finished = self.is_finished() && !is_awaited;
-        self.phase = if !ending.tears_down() || self.closing.endless || is_finished {
+        self.phase = if let Some(crossing) = self.crosses(&ending) {
+            Phase::Crossing(ending, crossing)
+        } else if !ending.tears_down() || self.closing.endless || is_finished {
             Phase::Over(ending)
         } else {
             Phase::Closing(ending, Teardown::begin(self.peer, patience))

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::end::{Reader, Sink, Source};
+use super::end::{Fault, Reader, Sink, Source};
 use super::framing::{Framing, Next};
 use super::sink::RUN;
 use super::source::Got;
@@ -29,15 +29,6 @@ pub enum State {
     Draining,
     /// The source has ended, everything is delivered.
     Done,
-}
-
-/// What went wrong, and at which end.
-#[derive(Debug)]
-pub enum Fault {
-    /// The source could not be read.
-    Source(io::Error),
-    /// The sink could not be written.
-    Sink(io::Error),
 }
 
 /// One direction.
@@ -204,7 +195,7 @@ impl<'a> Flow<'a> {
     fn pass(&mut self) -> Result<Passed, Fault> {
         let passed = match self.way.pass(&self.source, &self.sink) {
             Err(Fault::Sink(e)) if self.sink.loses_quietly(&e) => {
-                self.lose_sink();
+                self.lose_sink(Some(&e));
                 return Ok(Passed::Unfit);
             }
             other => other?,
@@ -271,7 +262,7 @@ impl<'a> Flow<'a> {
                     self.written += rest.len().min(cut.unwrap_or(usize::MAX));
                 }
                 Err(e) if self.sink.loses_quietly(&e) => {
-                    self.lose_sink();
+                    self.lose_sink(Some(&e));
                     return Ok(true);
                 }
                 Err(e) => return Err(Fault::Sink(e)),
@@ -292,7 +283,7 @@ impl<'a> Flow<'a> {
                 self.last_moved = Instant::now();
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(e) if self.sink.loses_quietly(&e) => self.lose_sink(),
+            Err(e) if self.sink.loses_quietly(&e) => self.lose_sink(Some(&e)),
             Err(e) => return Err(Fault::Sink(e)),
         }
         if self.buffer.is_empty() && !self.way.holds() {
@@ -368,6 +359,11 @@ impl<'a> Flow<'a> {
         self.sink.reader
     }
 
+    /// Why something of what it was to deliver is lost, its reader being gone; None where nothing is.
+    pub fn refused(&self) -> Option<io::ErrorKind> {
+        self.sink.refused
+    }
+
     /// Whether nobody reads what it delivers any more.
     pub fn is_lost(&self) -> bool {
         self.sink.lost
@@ -380,8 +376,9 @@ impl<'a> Flow<'a> {
     }
 
     /// Nobody reads what it delivers any more: the rest is dropped.
-    pub fn lose_sink(&mut self) {
-        self.sink.lose();
+    pub fn lose_sink(&mut self, error: Option<&io::Error>) {
+        let held = (self.state == State::Draining).then_some(io::ErrorKind::BrokenPipe);
+        self.sink.lose(error.map(io::Error::kind).or(held));
         self.way.forget();
     }
 

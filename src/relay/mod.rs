@@ -2,18 +2,21 @@
 //! It knows descriptors, bytes, ends and times; neither what stands behind them nor who else is being served.
 //!
 //! In reading order: `end`, `source`, `sink`, `framing`, `way` (splice or copy), `flow` (one direction), `closing` (the
-//! policy), `clock` (its times), this file (two flows under one policy), `waiting` (for what), `failing` (whom),
-//! `teardown` (the last close), `outcome` (what became of it); `witness`, `showing` and `confirming` (what is seen of it,
-//! when, and what is known in the end). And where many conversations share one input and output: `hub`.
+//! policy), `clock` (its times), this file (two flows under one policy), `waiting` (for what), `looking` (unasked),
+//! `failing` (whom), `crossing` (to the other of two who are joined), `teardown` (the last close), `outcome` (what became
+//! of it); `witness`, `showing` and `confirming` (what is seen of it, when, and what is known in the end). And where many
+//! conversations share one input and output: `hub`.
 
 pub mod clock;
 pub mod closing;
 mod confirming;
+mod crossing;
 pub mod end;
 mod failing;
 pub mod flow;
 pub mod framing;
 pub mod hub;
+mod looking;
 pub mod outcome;
 mod showing;
 pub mod sink;
@@ -30,11 +33,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::clock::Deadline;
-use self::clock::Due;
 use self::closing::{Action, Closing, OnEof, Side};
 use self::confirming::Outstanding;
+use self::crossing::{Beyond, Crossing};
 use self::flow::{Flow, State};
-use self::outcome::{Bound, Ending, Outcome};
+use self::outcome::{Ending, Outcome};
 use self::tally::Tally;
 use self::teardown::{Patience, Teardown};
 use self::witness::Witness;
@@ -82,8 +85,8 @@ pub struct Relay<'a> {
     log: &'a Log,
     slot: Option<Slot>,
     witness: Option<Box<Witness>>,
-    /// Whom we forward to, and who sees that.
-    beyond: Option<Box<(BorrowedFd<'a>, Witness)>>,
+    /// Whom we forward to.
+    beyond: Option<Box<Beyond<'a>>>,
     /// Where its bytes are counted for others.
     tally: Option<Arc<Tally>>,
     progress: Option<Box<Progress>>,
@@ -116,6 +119,8 @@ enum Phase {
     Acknowledging,
     /// It is decided how it ended; the peer is being heard out.
     Closing(Ending, Teardown),
+    /// One of two who are joined broke it off, and the other is to be reset.
+    Crossing(Ending, Crossing),
     /// Nothing is left to do.
     Over(Ending),
 }
@@ -175,6 +180,8 @@ impl<'a> Relay<'a> {
         loop {
             self.look_at_acknowledgements();
             self.look_at_the_clock();
+            self.look_at_the_stall();
+            self.look_at_the_crossing();
             for flow in self.flows.outgoing.iter_mut().chain(&mut self.flows.incoming) {
                 flow.give_back();
             }
@@ -185,6 +192,7 @@ impl<'a> Relay<'a> {
                 let ending = self.take_ending();
                 self.phase = Phase::Over(ending);
             }
+            self.look_at_the_unheard();
             if let Phase::Over(_) = self.phase {
                 return Turn::Ended(self.outcome());
             }
@@ -199,6 +207,8 @@ impl<'a> Relay<'a> {
         if let Phase::Closing(ending, teardown) = &mut self.phase {
             *ending = Ending::Called;
             teardown.hasten();
+        } else if let Phase::Crossing(_, crossing) = &mut self.phase {
+            crossing.hasten();
         }
         self.end(Ending::Called, Patience::Brief);
     }
@@ -234,6 +244,7 @@ impl<'a> Relay<'a> {
             Ok(()) => {}
             Err(fault) => self.fault(side, fault),
         }
+        self.look_beyond();
         self.end_if_nobody_listens();
     }
 
@@ -243,7 +254,7 @@ impl<'a> Relay<'a> {
         // What our input's end has decided (an acknowledgement to wait for, a reset) is carried out first.
         let undecided = matches!(self.phase, Phase::Talking) && !self.last_words;
         if lost && undecided && self.ours_ended.is_some() {
-            self.end(Ending::Order, Patience::Full);
+            self.end_beyond();
         }
     }
 
@@ -255,6 +266,9 @@ impl<'a> Relay<'a> {
         if side == Side::Peer && self.last_words {
             return self.say_farewell();
         }
+        if side == Side::We && self.has_lost_upstream() {
+            return self.upstream_broken(io::ErrorKind::ConnectionReset.into());
+        }
         let (own, other) = match side {
             Side::We => (&mut self.ours_ended, self.flows.incoming.as_ref()),
             Side::Peer => (&mut self.peers_ended, self.flows.outgoing.as_ref()),
@@ -264,6 +278,9 @@ impl<'a> Relay<'a> {
         self.closed_first.get_or_insert(side);
         self.log.say(&Event::End { side: side.word() });
         self.show_end(side);
+        if side == Side::We && self.peers_ended.is_none() {
+            self.probe_beyond();
+        }
         match self.phase {
             // Our input's end has decided already; the peer's only finishes our output.
             Phase::Acknowledging => self.finish_output(),
@@ -342,51 +359,5 @@ impl<'a> Relay<'a> {
         } else {
             self.end(Ending::Order, Patience::Full);
         }
-    }
-
-    fn look_at_acknowledgements(&mut self) {
-        let Phase::Acknowledging = self.phase else { return };
-        if !self.closing.endless && sys::unacknowledged(self.peer) > 0 {
-            self.look = (self.look * 2).min(LOOK_LONGEST);
-            let heard = self.flows.incoming.as_ref().is_none_or(|flow| flow.state() == State::Done);
-            // After the peer's FIN no read tells of an RST any more.
-            if let Some(error) = sys::take_error(self.peer).filter(|_| heard) {
-                self.end(Ending::of_peer(error, true), Patience::Brief);
-            }
-        } else if self.closing.on_eof == OnEof::Reset {
-            self.hear_last_words();
-        } else {
-            self.end(Ending::Order, Patience::Full);
-        }
-    }
-
-    fn look_at_the_clock(&mut self) {
-        let Some((at, due)) = self.clock().next().filter(|_| self.is_deciding()) else { return };
-        if Instant::now() < at || self.peer_takes_more(due) {
-            return;
-        }
-        let (ending, patience) = match due {
-            Due::Mention => {
-                self.mentioned = true;
-                return self.log.say(&Event::WaitingForInput);
-            }
-            Due::NeverSpoke => {
-                self.log.say(&Event::NeverSpoke);
-                (Ending::Order, Patience::Full)
-            }
-            Due::Quit => (Ending::Order, Patience::Brief),
-            Due::Deadline => {
-                let asked = self.deadline.map(|deadline| deadline.asked);
-                (Ending::TimedOut(Bound::Deadline(asked.unwrap_or_default())), Patience::Brief)
-            }
-            // Datagrams have no other end.
-            Due::Idle if self.closing.endless => (Ending::Order, Patience::Full),
-            Due::Idle => (Ending::TimedOut(Bound::Idle(self.closing.idle_timeout.unwrap_or_default())), Patience::Full),
-            Due::HalfClosed(side) => {
-                let asked = self.closing.half_close_timeout.unwrap_or_default();
-                (Ending::TimedOut(Bound::HalfClose(side, asked)), Patience::Brief)
-            }
-        };
-        self.end(ending, patience);
     }
 }

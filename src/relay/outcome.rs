@@ -43,13 +43,17 @@ impl Relay<'_> {
         let onwards = self.flows.incoming.as_ref().filter(given).map_or(0, Flow::given);
         let back = self.flows.outgoing.as_ref().map_or(0, Flow::taken);
         // What went wrong with the peer says nothing about the other one but that it was given up.
-        let ending = if ending.is_order() { ending } else { &Ending::Called };
+        let ending = match ending {
+            Ending::Upstream(how) => how,
+            ending if ending.is_order() => ending,
+            _ => &Ending::Called,
+        };
         self.show_beyond(|witness, upstream| witness.conclude(upstream, ending, Some(onwards), Some(back)));
     }
 
     pub(super) fn take_ending(&mut self) -> Ending {
         match std::mem::replace(&mut self.phase, Phase::Talking) {
-            Phase::Closing(ending, _) | Phase::Over(ending) => ending,
+            Phase::Closing(ending, _) | Phase::Crossing(ending, _) | Phase::Over(ending) => ending,
             Phase::Talking | Phase::Acknowledging => Ending::Called,
         }
     }
@@ -87,6 +91,8 @@ pub enum Ending {
     },
     /// The socket failed in another way.
     Peer(io::Error),
+    /// The one whom we forward to broke it off, in one of the ways in which a peer can.
+    Upstream(Box<Ending>),
     /// It was called off from outside.
     Called,
 }
@@ -137,6 +143,7 @@ impl Ending {
             Ending::Unreachable(_) => "unreachable",
             Ending::Local { .. } | Ending::Peer(_) => "failure",
             Ending::Called => "called-off",
+            Ending::Upstream(how) => how.word(),
         }
     }
 
@@ -156,7 +163,12 @@ impl Ending {
     pub(crate) fn tears_down(&self) -> bool {
         !matches!(
             self,
-            Ending::Abort | Ending::Refused | Ending::Reset | Ending::Unreachable(_) | Ending::TimedOut(Bound::Network)
+            Ending::Abort
+                | Ending::Refused
+                | Ending::Reset
+                | Ending::Unreachable(_)
+                | Ending::TimedOut(Bound::Network)
+                | Ending::Upstream(_)
         )
     }
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use super::Relay;
 use super::closing::Side;
+use super::crossing::Beyond;
 use super::end::Reader;
 use super::flow::{Flow, State};
 use super::witness::Witness;
 
-impl<'a> Relay<'a> {
-    /// Lets somebody see its steps, and somebody those of the one whom we forward to.
-    pub fn attest(&mut self, witness: Option<Witness>, beyond: Option<(BorrowedFd<'a>, Witness)>) {
+impl Relay<'_> {
+    /// Lets somebody see its steps.
+    pub fn attest(&mut self, witness: Option<Witness>) {
         self.witness = witness.map(Box::new);
-        self.beyond = beyond.map(Box::new);
     }
 
     /// Lets the witness see something of the peer, if there is one.
@@ -25,8 +25,8 @@ impl<'a> Relay<'a> {
 
     /// The same of the one whom we forward to.
     pub(super) fn show_beyond(&mut self, see: impl FnOnce(&mut Witness, BorrowedFd<'_>)) {
-        if let Some((upstream, witness)) = self.beyond.as_deref_mut() {
-            see(witness, *upstream);
+        if let Some(Beyond { socket, witness: Some(witness), .. }) = self.beyond.as_deref_mut() {
+            see(witness, *socket);
         }
     }
 
@@ -82,7 +82,7 @@ impl<'a> Relay<'a> {
 
     /// Whether looking at what is acknowledged is worth it.
     pub(super) fn awaits_an_acknowledgement(&self) -> bool {
-        let beyond = self.beyond.as_deref().map(|(_, witness)| witness);
+        let beyond = self.beyond.as_deref().and_then(|beyond| beyond.witness.as_ref());
         self.witness.as_deref().into_iter().chain(beyond).any(Witness::awaits_an_acknowledgement)
     }
 

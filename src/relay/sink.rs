@@ -67,6 +67,8 @@ pub struct Sink<'a> {
     pub(crate) reader: Reader,
     /// Its reader is gone.
     pub(crate) lost: bool,
+    /// Why something did not reach its reader.
+    pub(crate) refused: Option<io::ErrorKind>,
     /// Its reader has been told that nothing more will come.
     pub(crate) finished: bool,
     /// The most that one write takes, in bytes, so that writers who share a pipe do not tear each other's apart.
@@ -96,6 +98,7 @@ impl<'a> Sink<'a> {
             finish,
             reader,
             lost: false,
+            refused: None,
             finished: false,
             at_most: usize::MAX,
             packet: None,
@@ -270,7 +273,9 @@ impl<'a> Sink<'a> {
     }
 
     /// Nobody reads it any more: from now on what comes is dropped. The descriptor is closed if it was ours.
-    pub(crate) fn lose(&mut self) {
+    /// With `why`, something of what it was given is lost already.
+    pub(crate) fn lose(&mut self, why: Option<io::ErrorKind>) {
+        self.refused = self.refused.or(why);
         self.to = To::Nowhere;
         self.lost = true;
     }

@@ -37,6 +37,7 @@ pub struct Teardown {
     longest: Instant,
     over: bool,
     heard_the_end: bool,
+    dropped: bool,
     failure: Option<io::Error>,
 }
 
@@ -47,7 +48,8 @@ impl Teardown {
         // What fails here is a socket that is finished already; the first read says so.
         let _ = sys::shutdown_write(peer);
         let longest = if patience == Patience::Full { LONGEST } else { SILENCE };
-        Self { patience, silent_since: now, longest: now + longest, over: false, heard_the_end: false, failure: None }
+        let (over, heard_the_end, dropped, failure) = (false, false, false, None);
+        Self { patience, silent_since: now, longest: now + longest, over, heard_the_end, dropped, failure }
     }
 
     /// The peer is given no more than is brief, from now on.
@@ -63,7 +65,7 @@ impl Teardown {
         while !self.over {
             dropped.clear();
             match sys::read(peer, Manner::DontWait, &mut dropped) {
-                Ok(1..) => self.silent_since = Instant::now(),
+                Ok(1..) => (self.silent_since, self.dropped) = (Instant::now(), true),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Ok(0) => (self.over, self.heard_the_end) = (true, true),
                 Err(e) => (self.over, self.failure) = (true, Some(e)),
@@ -83,6 +85,11 @@ impl Teardown {
     /// Whether the peer's end has been read.
     pub fn heard_the_end(&self) -> bool {
         self.heard_the_end
+    }
+
+    /// Whether the peer has said something that nobody was there to hear.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped
     }
 
     /// Whether nothing more is read.

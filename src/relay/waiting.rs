@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::{Clock, Due, Hand};
 use super::closing::Side;
+use super::crossing::Crossing;
 use super::flow::{Flow, State};
 use super::outcome::Ending;
 use super::teardown::Patience;
@@ -30,6 +31,8 @@ enum Slot {
     Output,
     /// The peer's socket, for its loss only.
     Peer,
+    /// The same, while what it said is still on its way.
+    Leaving,
     /// The peer's socket while it is torn down.
     Teardown,
 }
@@ -43,6 +46,8 @@ struct Polled {
     incoming: bool,
     output_lost: bool,
     peer_lost: bool,
+    /// Whether by an error.
+    peer_left: Option<bool>,
     failed: Option<io::Error>,
     waited: Option<Duration>,
 }
@@ -55,6 +60,7 @@ impl Polled {
             Slot::Incoming => self.incoming |= !events.is_empty(),
             Slot::Output => self.output_lost |= lost,
             Slot::Peer => self.peer_lost |= lost,
+            Slot::Leaving => self.peer_left = lost.then(|| events.contains(PollFlags::ERR)),
             Slot::Teardown => {}
         }
     }
@@ -97,6 +103,9 @@ impl Relay<'_> {
         if polled.peer_lost && self.is_deciding() {
             self.peer_lost();
         }
+        if let Some(broken) = polled.peer_left {
+            self.peer_left(broken);
+        }
     }
 
     /// Adds what poll(2) must watch besides the caller's descriptors; what each is watched for.
@@ -107,7 +116,7 @@ impl Relay<'_> {
             fds.push(fd);
         };
         if !self.is_deciding() {
-            if !self.has_heard_enough() {
+            if matches!(self.phase, Phase::Closing(..)) && !self.has_heard_enough() {
                 add(Slot::Teardown, PollFd::from_borrowed_fd(self.peer, PollFlags::IN));
             }
             return slots;
@@ -127,6 +136,9 @@ impl Relay<'_> {
         if !hears && matches!(self.phase, Phase::Talking) {
             add(Slot::Peer, PollFd::from_borrowed_fd(self.peer, PollFlags::empty()));
         }
+        if self.watches_the_peer() {
+            add(Slot::Leaving, PollFd::from_borrowed_fd(self.peer, PollFlags::empty()));
+        }
         slots
     }
 
@@ -134,6 +146,7 @@ impl Relay<'_> {
         let now = Instant::now();
         match &self.phase {
             Phase::Closing(_, teardown) => return self.next_glance().or_else(|| Some(teardown.until())),
+            Phase::Crossing(..) => return Some(Crossing::until()),
             Phase::Over(_) => return Some(now),
             _ if self.flows.each().any(Flow::is_ready) => return Some(now),
             _ => {}
@@ -143,7 +156,7 @@ impl Relay<'_> {
         let retry = self.flows.each().any(Flow::needs_a_retry).then(|| now + RETRY);
         let kept = self.flows.each().filter_map(Flow::keeps_until).min();
         let due = self.clock().next().map(|(at, _)| at);
-        [acknowledged, gate, retry, kept, due, self.next_glance()].into_iter().flatten().min()
+        [acknowledged, gate, retry, kept, due, self.next_glance(), self.stalls_at()].into_iter().flatten().min()
     }
 
     /// The conversation, as the clock sees it.

@@ -16,7 +16,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use super::flow::Fault;
+use super::end::Fault;
 use super::sink::Sink;
 use super::source::Source;
 use crate::sys::{self, Kind, Manner, passage};

@@ -241,7 +241,7 @@ impl Witness {
         self.fail(peer, if is_silence { Step::Lost } else { Step::PeersReset });
     }
 
-    fn fail(&mut self, peer: BorrowedFd<'_>, step: Step) {
+    pub(super) fn fail(&mut self, peer: BorrowedFd<'_>, step: Step) {
         if !std::mem::replace(&mut self.reset, true) {
             self.step(step, peer, states::info(peer).as_ref(), None);
         }

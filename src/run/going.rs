@@ -13,6 +13,7 @@ use crate::exit::{Failure, Status};
 use crate::handler::builtin::Payload;
 use crate::handler::stdio::Speaking;
 use crate::handler::{Task, reach, stages};
+use crate::net::calls::Calls;
 use crate::net::dial::{self, Undialed};
 use crate::net::endpoint::Endpoint;
 use crate::plan::ConnectPlan;
@@ -52,7 +53,7 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
         let within = [bound(within, deadline), whole].into_iter().flatten().min_by_key(|bound| bound.at);
         let until = within.map(|within| within.at);
         let dialed = stages::draw(log, Leg::Peer, since, |watcher| {
-            dial::dial(&endpoint, resolving, &options, until, &[signals.stop()], watcher)
+            dial::dial(&endpoint, resolving, &options, until, Calls::of(&[signals.stop()]), watcher)
         });
         let why = match dialed {
             Ok(mut peer) => {

@@ -81,7 +81,7 @@ pub(super) fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
     notice.ready();
     let admission = Admission::new(plan.rules);
     let served = if one {
-        let met = serve::meet(&listeners, admission, until, &signals, &log);
+        let met = serve::meet(&listeners, admission, (until, plan.greets), &signals, &log);
         met.map(|met| serve_one(met, listeners, &terms, deadline, &signals, &notice))
     } else {
         let grace = if plan.hears_everybody { Duration::ZERO } else { plan.grace };
@@ -89,7 +89,7 @@ pub(super) fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
         if plan.hears_everybody {
             return hear_everybody(listeners, stopping, terms, &signals);
         }
-        let duty = Duty { keep: plan.keep, most: plan.most, first_by: until };
+        let duty = Duty { keep: plan.keep, most: plan.most, first_by: until, greets: plan.greets };
         let server = Server::new(Front { listeners, stopping }, admission, duty, log);
         serve_many(server, plan.mode, terms, &signals, plan.grace)
     };

@@ -55,7 +55,7 @@ impl<'s> Forks<'s> {
 
     #[inline(never)] // The frame of those who do something else stays small.
     fn lend(&mut self, peer: Connection, number: usize) -> Result<(), GivenBack> {
-        let ip = peer.peer.ip();
+        let ip = peer.door();
         match Lent::start(peer, &self.terms, number, deadline(&self.terms)) {
             Ok(lent) => match lent.pid() {
                 Some(pid) => {
@@ -193,7 +193,7 @@ impl Dispatch for Forks<'_> {
             (Some(child), _) => self.converse(child, peer, number, front),
             (None, Err(e)) => Err(Box::new((peer, e))),
             (None, Ok((forked, ()))) => {
-                let (ip, slot) = (peer.peer.ip(), peer.slot.as_ref().map(|slot| slot.index));
+                let (ip, slot) = (peer.door(), peer.slot.as_ref().map(|slot| slot.index));
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.
                 drop(peer);
                 self.forked.insert(forked.pid(), Conversation { child: forked, ip, slot });

@@ -1,6 +1,6 @@
 //! HOW MANY at once: the accept loop, and the ways to serve. It touches no byte of a conversation.
 //!
-//! In reading order: this file (accept, admit, hand over), `admission` (whom), `single`, `thread`, `hosted`, `fork` (how),
+//! In reading order: this file (accept, admit, hand over), `admission` (whom), `porch` (who called), `single`, `thread`, `hosted`, `fork` (how),
 //! `signals` and `stopping` (until when), `ready` and `notice` (since when), `privileges` (as whom).
 
 pub mod admission;
@@ -9,6 +9,7 @@ mod guests;
 pub mod hosted;
 pub mod notice;
 mod one;
+mod porch;
 pub mod privileges;
 pub mod ready;
 pub mod signals;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use self::admission::Admission;
 use self::guests::Guests;
 pub use self::one::{alone, meet};
+use self::porch::Porch;
 use self::stopping::{Phase, Stopping};
 use self::thread::Threads;
 use crate::exit::Status;
@@ -127,6 +129,8 @@ pub struct Duty {
     pub most: usize,
     /// How long to wait for the first peer.
     pub first_by: Option<Instant>,
+    /// Peers begin by telling who called (`--proxy-protocol accept`).
+    pub greets: bool,
 }
 
 /// An admitted peer, and what a command is told of it: how many conversations its address has.
@@ -139,6 +143,7 @@ pub struct Server<'s> {
     duty: Duty,
     log: Log,
     held: Option<Admitted>,
+    porch: Porch,
     /// How many have been admitted.
     admitted: u64,
     pause: Option<Instant>,
@@ -158,6 +163,7 @@ impl<'s> Server<'s> {
             duty,
             log,
             held: None,
+            porch: Porch::default(),
             admitted: 0,
             pause: None,
             said_pause: false,
@@ -198,10 +204,11 @@ impl<'s> Server<'s> {
         loop {
             self.collect(dispatch);
             self.see_to_stopping(dispatch);
-            if self.front.listeners.is_empty() && self.held.is_none() {
+            let nobody = self.front.listeners.is_empty() && self.held.is_none() && self.porch.len() == 0;
+            if nobody {
                 dispatch.expect_nobody();
             }
-            if self.front.listeners.is_empty() && self.held.is_none() && dispatch.under_way() == 0 {
+            if nobody && dispatch.under_way() == 0 {
                 return Ok(if self.output_gone { Status::Signal(Signal::PIPE.as_raw()) } else { Status::Order });
             }
             if self.duty.first_by.is_some_and(|first| Instant::now() >= first) {
@@ -213,7 +220,11 @@ impl<'s> Server<'s> {
                 self.hand_over(admitted, dispatch);
                 continue;
             }
-            let accepting = room && !self.front.listeners.is_empty();
+            if self.greet() {
+                continue;
+            }
+            let standing = dispatch.under_way() + self.porch.len();
+            let accepting = room && standing < self.duty.most && !self.front.listeners.is_empty();
             if !accepting {
                 dispatch.expect_an_end();
             }
@@ -250,6 +261,7 @@ impl<'s> Server<'s> {
         if phase != Phase::Serving {
             self.front.listeners.clear();
             self.held = None;
+            self.porch.clear();
         }
         if phase == Phase::AtOnce && !std::mem::replace(&mut self.ended, true) {
             dispatch.end();
@@ -276,45 +288,58 @@ impl<'s> Server<'s> {
     }
 
     /// Waits for anything; the listener that somebody waits at, if peers are wanted.
-    fn wait(&self, dispatch: &dyn Dispatch, accepting: bool) -> Option<usize> {
+    fn wait(&mut self, dispatch: &dyn Dispatch, accepting: bool) -> Option<usize> {
         let held = |listener: &Listener| listener.holds_somebody();
         if let Some(at) = self.front.listeners.iter().position(held).filter(|_| accepting) {
             return Some(at);
         }
         let carried = self.front.listeners.iter().filter_map(Listener::until).min();
         let own = [self.front.stopping.until(), dispatch.until(), self.pause, self.duty.first_by, carried];
+        let own = own.into_iter().chain([self.porch.until()]).flatten().min();
         let full = dispatch.under_way() >= self.duty.most;
         let crowded = full && self.guests.as_ref().is_some_and(Guests::can_evict);
         let newcomers = |listener: &Listener| accepting || crowded && listener.may_evict();
         let wanted = |listener: &&Listener| newcomers(listener) || listener.carries();
         let listeners: Vec<&Listener> = self.front.listeners.iter().filter(wanted).collect();
         let (bells, others) = (self.front.stopping.bells(), dispatch.bells());
-        let all = listeners.iter().map(AsFd::as_fd).chain(bells).chain(others);
+        let all = self.porch.bells().chain(listeners.iter().map(AsFd::as_fd)).chain(bells).chain(others);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         // ENOMEM is the only failure left: the next round tries again.
-        sys::poll(&mut fds, own.into_iter().flatten().min()).ok()?;
+        sys::poll(&mut fds, own).ok()?;
         listeners.iter().filter(|listener| listener.carries()).for_each(|listener| listener.carry());
+        let (porch, fds) = fds.split_at(self.porch.len());
         let ready = fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty());
-        ready.filter(|at| newcomers(listeners[*at]))
+        let ready = ready.filter(|at| newcomers(listeners[*at]));
+        let rang = porch::rang(porch);
+        self.porch.note(rang);
+        ready
     }
 
     fn accept(&mut self, at: usize) {
         match admit(&self.front.listeners[at], &mut self.admission, &self.log) {
             Ok(None) => {}
             Err(error) => self.rest(&error),
-            Ok(admitted) => {
-                self.held = admitted.map(|(mut peer, number)| {
-                    self.admitted += 1;
-                    peer.id = self.admitted;
-                    (peer, number)
-                });
-                self.duty.first_by = None;
-                if let Keep::Count(left) = &mut self.duty.keep {
-                    *left = left.saturating_sub(1);
-                    if *left == 0 {
-                        self.front.listeners.clear();
-                    }
-                }
+            Ok(Some(admitted)) if self.duty.greets => self.porch.enter(admitted),
+            Ok(Some(admitted)) => self.let_in(admitted),
+        }
+    }
+
+    /// Lets one in who has told who called; false where nobody has.
+    fn greet(&mut self) -> bool {
+        let told = self.porch.next(&mut self.admission, &self.log);
+        told.map(|admitted| self.let_in(admitted)).is_some()
+    }
+
+    fn let_in(&mut self, (mut peer, number): Admitted) {
+        self.admitted += 1;
+        peer.id = self.admitted;
+        self.held = Some((peer, number));
+        self.duty.first_by = None;
+        if let Keep::Count(left) = &mut self.duty.keep {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.front.listeners.clear();
+                self.porch.clear();
             }
         }
     }
@@ -326,8 +351,7 @@ fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Resul
     match admission.admit(&peer) {
         Ok(number) => Ok(Some((peer, number))),
         Err(why) => {
-            let (name, transport) = (peer.name().to_string(), peer.transport.word());
-            log.say(&Event::Refused { peer: &name, transport, why });
+            porch::refuse(&peer, why, log);
             Ok(None)
         }
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::admission::Admission;
 use super::notice::Notice;
+use super::porch::{self, Porch};
 use super::signals::Signals;
 use super::{Admitted, PAUSE, admit};
 use crate::net::listen::Listener;
@@ -13,21 +14,34 @@ use crate::session::{self, Attention, Call, Deadline, Report, Terms, Watch};
 use crate::sys::{self, PollFd, PollFlags};
 use crate::trace::Log;
 
-/// Waits for the one peer that is to be served. None after a signal; fails with `TimedOut` at `until`.
+/// How many may stand on the porch while nobody is served.
+const PLACES: usize = 64;
+
+/// Waits for the one peer that is to be served; with `greets`, for one who tells who called. None after a signal; fails
+/// with `TimedOut` at `until`.
 pub fn meet(
     listeners: &[Listener],
     mut admission: Admission,
-    until: Option<Instant>,
+    (until, greets): (Option<Instant>, bool),
     signals: &Signals,
     log: &Log,
 ) -> io::Result<Option<Admitted>> {
+    let mut porch = Porch::default();
     loop {
-        let all = listeners.iter().map(AsFd::as_fd).chain([signals.stop()]);
+        let listeners = if porch.len() < PLACES { listeners } else { &[] };
+        let all = porch.bells().chain(listeners.iter().map(AsFd::as_fd)).chain([signals.stop()]);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        sys::poll(&mut fds, until)?;
-        match fds.iter().position(|fd| !fd.revents().is_empty()) {
+        sys::poll(&mut fds, [until, porch.until()].into_iter().flatten().min())?;
+        let (greeting, fds) = fds.split_at(porch.len());
+        let (greeting, came) = (porch::rang(greeting), porch::rang(fds).into_iter().position(|rang| rang));
+        porch.note(greeting);
+        if let Some(told) = porch.next(&mut admission, log) {
+            return Ok(Some(told));
+        }
+        match came {
             Some(at) if at == listeners.len() => return Ok(None),
             Some(at) => match admit(&listeners[at], &mut admission, log) {
+                Ok(Some(admitted)) if greets => porch.enter(admitted),
                 Ok(None) => {}
                 // Somebody else may give back what is lacking.
                 Err(_) => std::thread::sleep(PAUSE),

@@ -32,7 +32,7 @@ impl Dispatch for Single<'_> {
         let mut bells = stopping.bells();
         let wanted = listeners.iter().filter(|listener| !*mentioned || listener.carries());
         bells.extend(wanted.map(AsFd::as_fd));
-        let ip = peer.peer.ip();
+        let ip = peer.door();
         let mut attention = Attention {
             watch: Watch { bells, until: None },
             answer: &mut |watch| {

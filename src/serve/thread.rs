@@ -120,7 +120,7 @@ impl Shared {
     /// The life of a thread.
     fn work(&self) {
         while let Some((peer, number)) = self.next() {
-            let (ip, slot) = (peer.peer.ip(), peer.slot.as_ref().map(|slot| slot.index));
+            let (ip, slot) = (peer.door(), peer.slot.as_ref().map(|slot| slot.index));
             // A bug costs one conversation; the hook has said it.
             let report = catch_unwind(AssertUnwindSafe(|| self.serve(peer, number)))
                 .unwrap_or(Report { status: Status::Failure, output_gone: false });

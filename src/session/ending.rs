@@ -18,6 +18,7 @@ pub(super) fn status_of(ending: &Ending) -> Status {
         Ending::TimedOut(_) => Status::TimedOut,
         Ending::Unreachable(_) => Status::Unreachable,
         Ending::Local { .. } | Ending::Peer(_) | Ending::Called => Status::Failure,
+        Ending::Upstream(how) => status_of(how),
     }
 }
 
@@ -55,6 +56,12 @@ pub(super) fn words(ending: &Ending) -> String {
         Ending::Called => "called off".into(),
         Ending::Refused => "connection refused".into(),
         Ending::Reset => "reset by the peer".into(),
+        Ending::Upstream(how) => match &**how {
+            Ending::Refused => "refused by the upstream".into(),
+            Ending::Reset => "reset by the upstream".into(),
+            Ending::TimedOut(_) => "timed out: the upstream's network does not answer".into(),
+            how => format!("the upstream: {}", words(how)),
+        },
         Ending::TimedOut(bound) => format!("timed out: {}", bound_words(*bound)),
         Ending::Unreachable(error) | Ending::Peer(error) => reason(error),
         Ending::Local { verb, object, error } => format!("cannot {verb} {object}: {}", reason(error)),

@@ -2,7 +2,6 @@
 //! the socket then, so that unread input never destroys the answer. One step at a time, so that a process can see to
 //! one or to many.
 
-use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -11,8 +10,9 @@ use super::absence::Absence;
 use super::ending::{command_ended, failure, status_of_command, words};
 use super::errand::{Errand, Verdict};
 use super::register::Entered;
-use super::{Report, Terms};
+use super::{Report, Terms, Watch};
 use crate::exit::{Failure, Status};
+use crate::handler::forward::Onward;
 use crate::handler::{self, Wiring};
 use crate::net::connection::Connection;
 use crate::relay::Deadline;
@@ -80,8 +80,8 @@ impl Lent {
         let state = match handler::wire(
             &terms.task,
             &peer,
-            &OnceCell::new(),
-            &terms.circumstances(number, deadline, &[], &log),
+            &Onward::default(),
+            &terms.circumstances(number, deadline, &Watch::default(), &log),
         ) {
             Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms)),
             Ok(Wiring::Flows { .. }) => {

@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::{Shutdown, sockopt};
+use rustix::net::{RecvFlags, Shutdown, sockopt};
 
-use super::{PollFlags, ready};
+use super::{PollFlags, again, ready};
 
 /// Half-closes a socket: shutdown(2) with `SHUT_WR`. A peer that is gone already is no error.
 pub fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
@@ -74,6 +75,26 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> u64 {
     // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, for which there is room.
     let r = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if r == -1 { 0 } else { u64::try_from(bytes).unwrap_or(0) }
+}
+
+/// Appends what waits on a socket, up to the buffer's spare capacity, and leaves it there. 0 is the end; `WouldBlock`
+/// where nothing is there.
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    Ok(again(|| rustix::net::recv(socket, spare_capacity(buffer), flags).map(|(n, _)| n))?)
+}
+
+/// Takes `count` bytes from a socket that has been seen to have them, and drops them.
+pub fn drop_waiting(socket: BorrowedFd<'_>, count: usize) -> io::Result<()> {
+    let (mut room, mut taken) = (vec![0; count], 0);
+    while taken < count {
+        // To the byte: what follows is somebody else's.
+        match again(|| rustix::net::recv(socket, &mut room[taken..], RecvFlags::DONTWAIT).map(|(n, _)| n))? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => taken += n,
+        }
+    }
+    Ok(())
 }
 
 /// Whether the other end of a connected socket has ended or is gone (`POLLRDHUP`, `POLLHUP`).

@@ -51,7 +51,9 @@ fn fields(event: &Event<'_>) -> (&'static str, Vec<Field>) {
         Event::Paused { why } => ("paused", vec![("reason", (*why).into())]),
         Event::Again { why, after } => ("retry", vec![("message", (*why).into()), ("after_ms", milliseconds(*after))]),
         Event::Listening { .. } => ("listening", vec![]),
-        Event::Opened { accepted, .. } => ("opened", vec![("accepted", (*accepted).into())]),
+        Event::Opened { accepted, via, .. } => {
+            ("opened", vec![("accepted", (*accepted).into()), ("via", (*via).into())])
+        }
         Event::Closed { first, ending, how, status, sent, received, took } => {
             let ms = milliseconds(*took);
             let own = vec![
@@ -159,9 +161,14 @@ mod tests {
     fn a_conversation_in_words_and_in_fields() {
         let took = Duration::from_micros(1_234_567);
         said(
-            &Event::Opened { local: "a:1", accepted: true },
+            &Event::Opened { local: "a:1", accepted: true, via: None },
             "accepted on a:1",
-            r#""event":"opened",ID,"accepted":true}"#,
+            r#""event":"opened",ID,"accepted":true,"via":null}"#,
+        );
+        said(
+            &Event::Opened { local: "a:1", accepted: true, via: Some("c:2") },
+            "accepted on a:1 by way of c:2",
+            r#""event":"opened",ID,"accepted":true,"via":"c:2"}"#,
         );
         said(&Event::End { side: "the peer" }, "the peer finished", r#""event":"end",ID,"side":"peer"}"#);
         said(&Event::Started { pid: 4 }, "command runs as process 4", r#""event":"started",ID,"pid":4}"#);

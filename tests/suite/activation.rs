@@ -73,7 +73,7 @@ os.execve(fincat, [fincat] + line, env)
 /// fincat as Python starts it with sockets of these kinds, and the port of the last one. The environment is `changed`:
 /// `NAME=` takes a variable away. None where there is no Python.
 #[track_caller]
-fn started(launch: Launch, kinds: &str, changed: &str, line: &[&str]) -> Option<(Process, SocketAddr)> {
+pub(crate) fn started(launch: Launch, kinds: &str, changed: &str, line: &[&str]) -> Option<(Process, SocketAddr)> {
     let python = external("python3")?;
     let fincat = env!("CARGO_BIN_EXE_fincat");
     let tool = launch.start(python, [&["-u", "-c", MANAGER, kinds, changed, fincat], line].concat());

@@ -11,6 +11,7 @@ use clap_complete::{Shell, generate};
 use fincat::cli::Typed;
 
 use crate::launch::Launch;
+use crate::peers::external;
 
 /// The command line, with everything that clap adds to it.
 fn command() -> Command {
@@ -237,6 +238,56 @@ fn is_it_up_can_be_pasted() {
     ];
     assert_eq!(told, wanted, "{exit}");
     assert_eq!(exit.stderr, "", "{exit}");
+}
+
+/// The block of a section of the README that is meant to be pasted, or saved, as it is printed.
+fn block(section: &str, language: &str, number: usize) -> String {
+    let readme = text("README.md");
+    let section = readme.split(&format!("\n## {section}\n")).nth(1).expect("the section").to_owned();
+    let section = section.split("\n## ").next().expect("its text");
+    let block = section.split(&format!("```{language}\n")).nth(number + 1);
+    block.and_then(|rest| rest.split("```").next()).expect("its lines").to_owned()
+}
+
+/// The forwarding recipe is run as it is printed.
+#[test]
+fn serve_for_real_can_be_pasted() {
+    if external("python3").is_none() || external("curl").is_none() {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_BIN_EXE_fincat")).parent().expect("a folder");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let scratch = tempfile::TempDir::new().expect("a folder");
+    let launch = Launch::new().env("PATH", path).env("TMPDIR", scratch.path());
+    let exit = launch.start("sh", ["-c", &block("Serve for real", "sh", 0)]).wait().expect(0);
+    assert_eq!(String::from_utf8_lossy(&exit.stdout), "# Changelog\n# fincat\n", "{exit}");
+    assert_eq!(exit.stderr, "", "{exit}");
+}
+
+/// systemd finds no fault with the pair, and its command serves the socket that it is given.
+#[test]
+fn the_units_of_serve_for_real_work() {
+    let [socket, service] = [0, 1].map(|number| block("Serve for real", "ini", number));
+    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let service = service.replace("/usr/local/bin/fincat", fincat);
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let units = [("fincat.socket", &socket), ("fincat.service", &service)].map(|(name, text)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("write a unit");
+        path
+    });
+    if let Some(systemd) = external("systemd-analyze") {
+        let line = [&["verify".into(), "--man=no".into()], &units[..]].concat();
+        let exit = Launch::new().start(systemd, line).wait();
+        assert!(!exit.stderr.contains("fincat.s"), "{exit}");
+    }
+    let line = service.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("its command");
+    let words: Vec<&str> = line.split(' ').skip(1).collect();
+    let Some((_fincat, addr)) = crate::activation::started(Launch::new(), "tcp", "", &words) else { return };
+    let peer = crate::peers::PeerStream::tcp(addr);
+    peer.write("quince\napple\npear\n");
+    peer.shutdown();
+    assert_eq!(peer.read_to_end(), b"apple\npear\nquince\n");
 }
 
 /// A line with `N` for each port that was chosen and each time that was measured.

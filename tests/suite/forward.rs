@@ -3,14 +3,25 @@
 //!
 //! * here:   who can be forwarded to whom, boundaries, many at once
 //! * `ends`: how an end crosses it, and what becomes of a dead upstream
+//! * `breaks`: how a break crosses it, and that no connection is left half-open
+//! * `onward`: the way to the upstream: how long, how often, and who waits meanwhile
+//! * `proxy`: who called, told in a PROXY header and by one; `haproxy` at the other end
+//! * `restart`: an upstream that goes and comes back
+//! * `services`: what people forward: web servers, ssh, databases
 //! * `side`: the two sides that fincat stands between
 
+mod breaks;
 mod ends;
+mod haproxy;
+mod onward;
+mod proxy;
+mod restart;
+mod services;
 mod side;
 
 use std::time::Duration;
 
-use side::{Far, Kind, Near};
+use self::side::{Far, Kind, Near};
 
 use crate::datagram::{Peer, modes};
 use crate::launch::Stdin;

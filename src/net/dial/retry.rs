@@ -33,7 +33,7 @@ pub enum Retry {
 }
 
 /// The tries at one peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Tries {
     retry: Retry,
     /// How many have failed.

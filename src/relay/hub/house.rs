@@ -6,7 +6,8 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::Hub;
-use crate::relay::flow::{Fault, Flow, State};
+use crate::relay::end::Fault;
+use crate::relay::flow::{Flow, State};
 use crate::sys::{self, PollFd, PollFlags};
 
 /// Between two looks at a terminal that is not ours to read just now.
