@@ -49,6 +49,10 @@ impl Progress {
     pub fn moved(&self, sent: u64, received: u64) {
         // What comes back is no part of what was to be sent.
         self.bar.set_position(if self.is_sized { sent } else { sent + received });
+        // What a terminal that is gone did not take is kept, and would be more each time.
+        if !self.bar.is_hidden() && self.terminal.flush().is_err() {
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
     }
 }
 
