@@ -9,6 +9,7 @@ pub mod entry;
 pub mod inheritance;
 pub mod mail;
 pub mod passage;
+pub mod power;
 pub mod process;
 pub mod socket;
 pub mod start;
@@ -29,9 +30,8 @@ use rustix::io::{Errno, FdFlags, ReadWriteFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
-    Credentials, abort_on_close, disconnect, drop_waiting, fast_open_connect, fast_open_listener, has_hung_up,
-    interface_index, keep_alive, next_packet, peek, peer_credentials, probe, shutdown_write, take_error,
-    unacknowledged,
+    Credentials, abort_on_close, disconnect, fast_open_connect, fast_open_listener, has_hung_up, interface_index,
+    keep_alive, next_packet, peer_credentials, probe, shutdown_write, take_error, unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};

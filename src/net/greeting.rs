@@ -61,7 +61,7 @@ impl Greeting {
             let held = self.held.len();
             let mut seen = std::mem::take(&mut self.held);
             seen.reserve_exact(proxy::LONGEST);
-            let peeked = sys::peek(self.connection.as_fd(), &mut seen);
+            let peeked = sys::socket::peek(self.connection.as_fd(), &mut seen);
             let (length, caller) = match (peeked, proxy::read(&seen)) {
                 (Err(e), _) if e.kind() == std::io::ErrorKind::WouldBlock => {
                     self.held = seen;
@@ -72,7 +72,7 @@ impl Greeting {
                 (Ok(_), Read::Header(length, caller)) => (length, Some(caller)),
             };
             // Of what was seen only this is a header's.
-            if sys::drop_waiting(self.connection.as_fd(), length - held).is_err() {
+            if sys::socket::drop_waiting(self.connection.as_fd(), length - held).is_err() {
                 return Err(NONE);
             }
             seen.truncate(length);

@@ -28,7 +28,7 @@ const ROOMS: [Row; 11] = [
 ];
 
 /// A crate and the paths under which it may be named.
-const CRATES: [Row; 8] = [
+const CRATES: [Row; 11] = [
     ("clap", &["src/cli"]),
     ("socket2", &["src/net/"]),
     ("signal_hook", &["src/serve/signals.rs"]),
@@ -36,6 +36,9 @@ const CRATES: [Row; 8] = [
     ("libc", &["src/sys.rs", "src/sys/"]),
     ("humantime", &["src/cli", "src/trace/"]),
     ("serde_json", &["src/trace/"]),
+    ("indicatif", &["src/trace/progress.rs"]),
+    ("console", &["src/trace/progress.rs"]),
+    ("libm", &["src/sys/power.rs"]),
     // The port file, and the private names of datagram clients.
     ("tempfile", &["src/serve/ready.rs", "src/net/path.rs"]),
 ];

@@ -107,6 +107,16 @@ fn progress_is_for_terminals() {
     wait_until("all of it is shown", || screen.text().contains("8.00 MiB of 8.00 MiB 100%"));
 }
 
+/// What draws it reckons with pow(3): no start waits for libm.so because of that.
+#[test]
+fn progress_loads_no_library() {
+    // The loader tells what it would load; a static program knows of no such variable and shows its help.
+    let loader = Launch::new().env("LD_TRACE_LOADED_OBJECTS", "1");
+    let exit = loader.start(env!("CARGO_BIN_EXE_fincat"), ["--help"]).wait();
+    let text = String::from_utf8_lossy(&exit.stdout);
+    assert!(!text.contains("libm.so"), "{text}");
+}
+
 /// Scripts have no terminal: nothing is shown, and with -vv it is said why.
 #[test]
 fn progress_is_silent_elsewhere() {
