@@ -4,7 +4,7 @@
 //! What takes seconds runs with every `cargo test`. What takes more is ignored there, and run by `.ci/run`:
 //!
 //! ```text
-//! cargo test --test suite -- reliability --ignored --test-threads 2
+//! cargo test --test suite -- reliability forward --ignored --test-threads 2
 //! ```
 //!
 //! `FINCAT_TIMES=10` before either does all of it ten times as often, with ten times as many or ten times as much.
