@@ -29,8 +29,9 @@ const LARGE: usize = 64 * 1024;
 /// Bytes asked for at a time where nothing is copied.
 const MOST: usize = 1024 * 1024;
 
-/// The same where a congestion control paces what is sent: larger pieces wait for one another.
-const PACED: usize = 16 * 1024;
+/// The same where a congestion control paces what is sent: larger pieces wait for one another, smaller ones cost calls
+/// (measured under bbr over loopback: 16 KiB 3.2 GiB/s, 24 KiB 3.9).
+const PACED: usize = 24 * 1024;
 
 /// The pipes at standard input and output: with the usual 64 KiB, producer, fincat and consumer run in lockstep.
 const STANDARD_PIPE: usize = 1024 * 1024;
