@@ -141,6 +141,12 @@ mod tests {
         Hand { ended: None, empty: true, moved: Some(start), bytes: 0 }
     }
 
+    /// Both hands moved at `start` and not since.
+    fn begun(closing: &Closing, start: Instant) -> Clock<'_> {
+        let (ours, peers) = (hand(start), hand(start));
+        Clock { closing, deadline: None, ours, peers, mentioned: false, taken: None }
+    }
+
     #[test]
     fn every_byte_resets_the_silence() {
         let start = Instant::now();
@@ -150,14 +156,7 @@ mod tests {
             idle_timeout: Some(9 * S),
             ..Closing::default()
         };
-        let mut clock = Clock {
-            closing: &closing,
-            deadline: None,
-            ours: hand(start),
-            peers: hand(start),
-            mentioned: false,
-            taken: None,
-        };
+        let mut clock = begun(&closing, start);
         assert_eq!(clock.next(), Some((start + 9 * S, Due::Idle)));
         clock.ours.ended = Some(start + S);
         assert_eq!(clock.next(), Some((start + 2 * S, Due::Quit)));
@@ -171,14 +170,7 @@ mod tests {
     fn an_input_that_never_spoke_is_given_two_seconds() {
         let start = Instant::now();
         let closing = Closing { mentions_silence: true, ..Closing::default() };
-        let mut clock = Clock {
-            closing: &closing,
-            deadline: None,
-            ours: hand(start),
-            peers: hand(start),
-            mentioned: false,
-            taken: None,
-        };
+        let mut clock = begun(&closing, start);
         clock.peers.ended = Some(start);
         assert_eq!(clock.next(), Some((start + 2 * S, Due::Mention)), "a peer that said nothing is waited for");
         clock.peers.bytes = 1;

@@ -77,8 +77,7 @@ impl Relay<'_> {
 
     /// Bytes given to the peer, and taken from it.
     pub(super) fn bytes(&self) -> (u64, u64) {
-        let flows = [self.flows.outgoing.as_ref(), self.flows.incoming.as_ref()];
-        let sent = flows.into_iter().flatten().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
+        let sent = self.flows.each().filter(|flow| flow.reader() == Reader::Peer).map(Flow::given).sum();
         (sent, self.flows.incoming.as_ref().map_or(0, Flow::taken))
     }
 

@@ -290,8 +290,14 @@ impl<'s> Server<'s> {
     /// Waits for anything; the listener that somebody waits at, if peers are wanted.
     fn wait(&mut self, dispatch: &dyn Dispatch, accepting: bool) -> Option<usize> {
         let carried = self.front.listeners.iter().filter_map(Listener::until).min();
-        let own = [self.front.stopping.until(), dispatch.until(), self.pause, self.duty.first_by, carried];
-        let own = own.into_iter().chain([self.porch.until()]).flatten().min();
+        let own = [
+            self.front.stopping.until(),
+            dispatch.until(),
+            self.pause,
+            self.duty.first_by,
+            carried,
+            self.porch.until(),
+        ];
         let full = dispatch.under_way() >= self.duty.most;
         let crowded = full && self.guests.as_ref().is_some_and(Guests::can_evict);
         let newcomers = |listener: &Listener| accepting || crowded && listener.may_evict();
@@ -306,7 +312,7 @@ impl<'s> Server<'s> {
         let all = self.porch.bells().chain(listeners.iter().map(AsFd::as_fd)).chain(bells).chain(others);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         // ENOMEM is the only failure left: the next round tries again.
-        sys::poll(&mut fds, own).ok()?;
+        sys::poll(&mut fds, own.into_iter().flatten().min()).ok()?;
         listeners.iter().filter(|listener| listener.carries()).for_each(|listener| listener.carry());
         let (porch, fds) = fds.split_at(self.porch.len());
         let ready = fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty());

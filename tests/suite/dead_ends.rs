@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::capture::DEADLINE;
+use crate::capture::{DEADLINE, deadline, readable_by};
 
 /// A port of 127.0.0.1 that refuses: it is bound, so that nobody else gets it, but nobody listens.
 pub(crate) struct Refusing(Socket);
@@ -29,6 +29,13 @@ impl Refusing {
         self.0.listen(16).expect("listen");
         self.0.into()
     }
+}
+
+/// The first who comes to one that has relented.
+#[track_caller]
+pub(crate) fn who_comes(back: &TcpListener) -> TcpStream {
+    assert!(readable_by(back, deadline()), "nobody has connected");
+    back.accept().expect("accept").0
 }
 
 /// A listener whose backlog is full: the kernel drops the SYNs of newcomers, who wait.
