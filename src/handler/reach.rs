@@ -31,6 +31,8 @@ pub fn failure(
         io::ErrorKind::PermissionDenied if endpoint.transport == Transport::Udp => {
             "permission denied (a broadcast address needs --broadcast)".into()
         }
+        // RST has other names while connect(2) waits.
+        _ if Fate::of(e) == Fate::Reset => "connection reset by peer".into(),
         _ => reason(e),
     };
     let sentence = match why {

@@ -63,19 +63,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes over a connected socket. Fails where the peer is gone already.
-    pub(super) fn new(
-        socket: Socket,
-        transport: Transport,
-        peer: Option<SockAddr>,
-        accepted: bool,
-    ) -> io::Result<Self> {
-        let peer = match peer {
-            Some(peer) => Address::of(&peer)?,
-            None => Address::of(&socket.peer_addr()?)?,
-        };
+    /// Takes over a connected socket.
+    pub(super) fn new(socket: Socket, transport: Transport, peer: &SockAddr, accepted: bool) -> io::Result<Self> {
         let local = Address::of(&socket.local_addr()?)?;
-        Ok(Self::between(socket, transport, peer, local, accepted))
+        Ok(Self::between(socket, transport, Address::of(peer)?, local, accepted))
     }
 
     /// The same with both names known.

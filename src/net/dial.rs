@@ -115,8 +115,8 @@ fn dial_udp(addresses: Vec<SocketAddr>, options: &Dialing) -> Result<Connection,
                 everybody(socket, address)
             }
             Ok(socket) => {
-                let connected = socket.connect(&address.into());
-                connected.and_then(|()| Connection::new(socket, Transport::Udp, None, false))
+                let connected = socket.connect(&address.into()).and_then(|()| socket.peer_addr());
+                connected.and_then(|peer| Connection::new(socket, Transport::Udp, &peer, false))
             }
         };
         match connected {

@@ -251,7 +251,7 @@ impl Listener {
                     }
                     // Where the peer is gone already there is nobody to talk to.
                     let set = self.settings.wait(&socket, peer.is_ipv6(), Moment::OnAccepted);
-                    Ok(set.ok().and_then(|()| Connection::new(socket, self.transport, Some(peer), true).ok()))
+                    Ok(set.ok().and_then(|()| Connection::new(socket, self.transport, &peer, true).ok()))
                 }
                 Err(e) if sys::is_about_one_connection(&e) => Ok(None),
                 Err(e) => Err(e),

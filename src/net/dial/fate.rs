@@ -31,7 +31,8 @@ impl Fate {
             K::ConnectionRefused | K::NotFound => Fate::Refused,
             K::TimedOut => Fate::TimedOut,
             K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Fate::Unreachable,
-            K::ConnectionReset => Fate::Reset,
+            // What an RST is called that comes before connect(2) has told of its success: EPIPE after a FIN.
+            K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => Fate::Reset,
             K::AddrInUse | K::AddrNotAvailable => Fate::Unbindable,
             _ => Fate::Failed,
         }

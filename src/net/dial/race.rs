@@ -215,7 +215,7 @@ impl<'a> Race<'a> {
             Ok(true) => {
                 let took = attempt.began.elapsed();
                 let (number, address) = (attempt.number, attempt.address.clone());
-                match attempt.connection(self.transport, self.options.settings.fast_open()) {
+                match attempt.connection(self.transport) {
                     Ok(mut connection) => {
                         self.running.clear();
                         connection.handshake = Some(took);
@@ -299,11 +299,12 @@ impl Attempt {
     }
 
     /// The winner, blocking as every connection is.
-    fn connection(self, transport: Transport, fast: bool) -> io::Result<Connection> {
+    fn connection(self, transport: Transport) -> io::Result<Connection> {
         self.socket.set_nonblocking(false)?;
-        // One whose SYN waits for the first data has no peer yet.
-        let peer = fast.then_some(self.to);
-        let mut connection = Connection::new(self.socket, transport, peer, false)?;
+        // A SYN that waits for the first data has no peer yet; whom the peer has reset, none any more: it has been heard
+        // perhaps, and the conversation ends by that RST.
+        let peer = self.socket.peer_addr().unwrap_or(self.to);
+        let mut connection = Connection::new(self.socket, transport, &peer, false)?;
         // Where nobody listens the kernel may choose the very port that we go to: then we have met ourselves.
         if transport == Transport::Tcp && connection.local == connection.peer {
             return Err(io::ErrorKind::ConnectionRefused.into());
