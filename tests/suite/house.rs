@@ -286,3 +286,26 @@ fn four_folders_answer_the_four_questions() {
     }
     assert!(!sources.iter().any(|source| source.path.ends_with("/tcp.rs")), "the address family is data");
 }
+
+/// A pattern for what is not there lays out nothing, and nobody would notice.
+#[test]
+fn the_linker_is_told_of_what_exists() {
+    let script = std::fs::read_to_string("link/conversation.ld").expect("the linker script");
+    let sources = Source::all("src");
+    let is_there = |name: &str| {
+        let is_word = |source: &Source| source.tokens.iter().any(|token| token.text == name);
+        sources.iter().any(|source| is_word(source) || source.module().iter().any(|room| room == name))
+    };
+    let mut names = 0;
+    for symbol in script.split("_ZN6fincat").skip(1) {
+        let mut rest = symbol;
+        // Mangled: each part of a path behind its length.
+        while let Some(digits) = rest.find(|c: char| !c.is_ascii_digit()).filter(|&digits| digits > 0) {
+            let length: usize = rest[..digits].parse().expect("digits");
+            let name = rest.get(digits..digits + length).unwrap_or(rest);
+            assert!(is_there(name), "there is no {name}");
+            (names, rest) = (names + 1, &rest[digits + name.len()..]);
+        }
+    }
+    assert!(names > 15, "only {names} names are in the linker script");
+}
