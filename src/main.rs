@@ -6,11 +6,6 @@ use std::ffi::OsString;
 use fincat::exit::Status;
 use fincat::sys::process;
 
-/// That of musl maps and unmaps pages dozens of times until we listen, and for each conversation's first bytes.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 fincat::program!(main_with);
 
 fn main_with(line: &[OsString]) -> u8 {

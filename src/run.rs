@@ -49,6 +49,7 @@ pub fn run(line: &[OsString]) -> Status {
         }
     };
     let planned = plan::plan(command).and_then(|plan| Ok((open_log(&plan)?, plan)));
+    sys::heap::settle();
     let (log, done) = match planned {
         Err(e) => (log, Err(e)),
         Ok((log, plan)) => {

@@ -6,6 +6,7 @@ pub mod account;
 pub mod bell;
 pub mod board;
 pub mod entry;
+pub mod heap;
 pub mod inheritance;
 pub mod mail;
 pub mod passage;
@@ -382,19 +383,4 @@ pub fn is_oversized(error: &io::Error) -> bool {
 pub fn is_shortage(error: &io::Error) -> bool {
     const SHORT: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN];
     error.raw_os_error().is_some_and(|errno| SHORT.contains(&errno))
-}
-
-/// How many more descriptors can be opened (`RLIMIT_NOFILE`'s soft limit, less what is open). With `wanted`, the soft
-/// limit is raised first as far as that needs and the hard limit allows.
-pub fn descriptors_left(wanted: Option<u64>) -> io::Result<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    // The lowest number that is free, give or take a gap that a caller left.
-    let open = u64::try_from(duplicate(stdin())?.as_raw_fd()).unwrap_or_default();
-    let limit = getrlimit(Resource::Nofile);
-    let soft = limit.current.unwrap_or(u64::MAX);
-    let needed = open.saturating_add(wanted.unwrap_or(0)).min(limit.maximum.unwrap_or(u64::MAX));
-    if needed > soft && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), ..limit }).is_ok() {
-        return Ok(needed - open);
-    }
-    Ok(soft.saturating_sub(open))
 }

@@ -96,7 +96,7 @@ impl<'a> Round<'a> {
             Peers::One(At::Place(_)) => (Vec::new(), &[], Vec::new()),
         };
         let wanted = goals.len().saturating_mul(2).min(MOST) + NAMES * NAME_TAKES;
-        let left = sys::descriptors_left(Some(wanted as u64))?;
+        let left = sys::process::descriptors_left(Some(wanted as u64))?;
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let at_once = if left < wanted { 1 } else { NAMES };
         let most = left.saturating_sub(at_once * NAME_TAKES).clamp(1, MOST);

@@ -180,7 +180,7 @@ impl<'s> Server<'s> {
             return Ok(());
         }
         let wanted = (self.duty.most as u64).saturating_mul(each).saturating_add(spare);
-        let left = sys::descriptors_left(raise.then_some(wanted))?;
+        let left = sys::process::descriptors_left(raise.then_some(wanted))?;
         let room = usize::try_from(left.saturating_sub(spare) / each).unwrap_or(usize::MAX).max(1);
         if room < self.duty.most {
             self.log.say(&Event::Option(&format!("at most {room} at once: the limit of open descriptors (ulimit -n)")));

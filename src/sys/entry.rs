@@ -32,7 +32,6 @@ pub unsafe fn enter(
     words: *const *const c_char,
     run: impl FnOnce(&[OsString]) -> u8 + UnwindSafe,
 ) -> c_int {
-    super::process::settle_heap();
     super::process::take_signals_as_errors();
     let word = |at| {
         // SAFETY: main has `count` arguments, each a string that lives as long as the process.

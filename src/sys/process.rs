@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 
 use rustix::process::{WaitIdOptions, WaitOptions};
 
@@ -105,14 +106,19 @@ pub enum Fork {
 #[derive(Debug)]
 pub struct Forked(());
 
-/// Keeps the heap in a state that suits many forks: the C library's fast bins, where a first large allocation in each new
-/// process would merge what our start has freed, touch a dozen pages of it and have them copied, are not used.
-pub fn settle_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt only changes how the allocator, which nobody else uses in a process of one thread, works.
-    unsafe {
-        libc::mallopt(libc::M_MXFAST, 0);
+/// How many more descriptors can be opened (`RLIMIT_NOFILE`'s soft limit, less what is open). With `wanted`, the soft
+/// limit is raised first as far as that needs and the hard limit allows.
+pub fn descriptors_left(wanted: Option<u64>) -> io::Result<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // The lowest number that is free, give or take a gap that a caller left.
+    let open = u64::try_from(super::duplicate(super::stdin())?.as_raw_fd()).unwrap_or_default();
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.current.unwrap_or(u64::MAX);
+    let needed = open.saturating_add(wanted.unwrap_or(0)).min(limit.maximum.unwrap_or(u64::MAX));
+    if needed > soft && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), ..limit }).is_ok() {
+        return Ok(needed - open);
     }
+    Ok(soft.saturating_sub(open))
 }
 
 /// Makes a process by fork(2). The caller has one thread only.

@@ -27,6 +27,7 @@ use crate::launch::{Launch, Stdin};
 use crate::matrix::Mode;
 use crate::peers::{PeerStream, external};
 use crate::process::{Process, Signal};
+use crate::tool::fincat;
 
 /// Makes a socket of each KIND[=NAME] (comma-separated), says the last one's port, and becomes fincat, which finds them
 /// from descriptor 3 on. A KIND with a path after `@` is a unix socket's; `!` before it: it is not listened on.
@@ -75,7 +76,7 @@ os.execve(fincat, [fincat] + line, env)
 #[track_caller]
 pub(crate) fn started(launch: Launch, kinds: &str, changed: &str, line: &[&str]) -> Option<(Process, SocketAddr)> {
     let python = external("python3")?;
-    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let fincat = fincat();
     let tool = launch.start(python, [&["-u", "-c", MANAGER, kinds, changed, fincat], line].concat());
     let port = tool.wait_stdout_line(1).parse().expect("a port");
     Some((tool, SocketAddr::from((Ipv4Addr::LOCALHOST, port))))

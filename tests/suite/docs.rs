@@ -12,6 +12,7 @@ use fincat::cli::Typed;
 
 use crate::launch::Launch;
 use crate::peers::external;
+use crate::tool::fincat;
 
 /// The command line, with everything that clap adds to it.
 fn command() -> Command {
@@ -214,7 +215,7 @@ fn is_it_up_can_be_pasted() {
     let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("its lines");
     let lines = block.lines().filter(|line| line.starts_with("fincat connect -z ")).count();
     assert_eq!(lines, 5, "{block}");
-    let folder = Path::new(env!("CARGO_BIN_EXE_fincat")).parent().expect("a folder");
+    let folder = Path::new(fincat()).parent().expect("a folder");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     let exit = Launch::new().env("PATH", path).start("sh", ["-c", block]).wait().expect(0);
     let said = String::from_utf8_lossy(&exit.stdout).into_owned();
@@ -255,7 +256,7 @@ fn serve_for_real_can_be_pasted() {
     if external("python3").is_none() || external("curl").is_none() {
         return;
     }
-    let folder = Path::new(env!("CARGO_BIN_EXE_fincat")).parent().expect("a folder");
+    let folder = Path::new(fincat()).parent().expect("a folder");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     let scratch = tempfile::TempDir::new().expect("a folder");
     let launch = Launch::new().env("PATH", path).env("TMPDIR", scratch.path());
@@ -268,7 +269,7 @@ fn serve_for_real_can_be_pasted() {
 #[test]
 fn the_units_of_serve_for_real_work() {
     let [socket, service] = [0, 1].map(|number| block("Serve for real", "ini", number));
-    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let fincat = fincat();
     let service = service.replace("/usr/local/bin/fincat", fincat);
     let folder = tempfile::TempDir::new().expect("a folder");
     let units = [("fincat.socket", &socket), ("fincat.service", &service)].map(|(name, text)| {

@@ -24,7 +24,7 @@ use crate::launch::{Launch, Stdin, Stdout};
 use crate::matrix::{Case, matrix};
 use crate::peers::{PeerStream, external};
 use crate::process::Exit;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// Demands that standard error is one sentence: one line, `fincat: ` in front, lower case, no full stop.
 #[track_caller]
@@ -120,7 +120,7 @@ fn timed_out_at_a_silent_name_server() {
     for option in ["-w", "--deadline"] {
         let script: [&OsStr; 5] =
             ["-rnm".as_ref(), python.as_ref(), "-c".as_ref(), SILENT_NAMES.as_ref(), resolver.path().as_ref()];
-        let line = [env!("CARGO_BIN_EXE_fincat"), "connect", "slow.example", "80", option, "300ms"];
+        let line = [fincat(), "connect", "slow.example", "80", option, "300ms"];
         let exit = Launch::new().start(&unshare, script.into_iter().chain(line.map(OsStr::new))).wait();
         if exit.stderr.starts_with("unshare:") || exit.stderr.starts_with("skipped:") {
             let _ = writeln!(io::stderr(), "timed_out_at_a_silent_name_server: {}", exit.stderr.trim());
@@ -134,7 +134,7 @@ fn timed_out_at_a_silent_name_server() {
 #[test]
 fn unreachable() {
     let Some(unshare) = external("unshare") else { return };
-    let exit = Launch::new().start(unshare, ["-rn", env!("CARGO_BIN_EXE_fincat"), "connect", "192.0.2.1", "9"]).wait();
+    let exit = Launch::new().start(unshare, ["-rn", fincat(), "connect", "192.0.2.1", "9"]).wait();
     if exit.stderr.starts_with("unshare:") {
         let _ = writeln!(io::stderr(), "unreachable: skipped: {}", exit.stderr.trim());
         return;

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use tempfile::TempDir;
@@ -16,8 +17,11 @@ use crate::capture::{deadline, readable_by};
 use crate::launch::{Launch, Stdin};
 use crate::process::{Exit, Process};
 
-/// The binary under test.
-const FINCAT: &str = env!("CARGO_BIN_EXE_fincat");
+/// The binary under test: the one that was built with the suite, or `FINCAT_SUITE_BINARY`, which is called `fincat` too.
+pub(crate) fn fincat() -> &'static str {
+    static OTHER: LazyLock<Option<String>> = LazyLock::new(|| env::var("FINCAT_SUITE_BINARY").ok());
+    OTHER.as_deref().unwrap_or(env!("CARGO_BIN_EXE_fincat"))
+}
 
 /// Whether the suite runs with `--no-splice` wherever fincat takes it: `FINCAT_SUITE_COPIES=1`.
 pub(crate) fn suite_copies() -> bool {
@@ -166,7 +170,7 @@ impl Launch {
     /// `fincat ARGS...`; returns at once.
     #[track_caller]
     pub(crate) fn fincat<A: AsRef<OsStr>>(self, args: impl IntoIterator<Item = A>) -> Tool {
-        Tool { process: self.start(FINCAT, args), announced: Vec::new(), folder: None }
+        Tool { process: self.start(fincat(), args), announced: Vec::new(), folder: None }
     }
 
     /// `fincat ARGS...`, run to its end.

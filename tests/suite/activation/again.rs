@@ -10,6 +10,7 @@ use crate::capture::DEADLINE;
 use crate::launch::{Launch, Stdin};
 use crate::peers::{PeerStream, external};
 use crate::process::{Process, Signal};
+use crate::tool::fincat;
 
 /// Listens, says the port, and starts fincat for each line of its input, one after another, saying its number.
 const MANAGER: &str = r"
@@ -39,7 +40,7 @@ for _ in sys.stdin:
 #[track_caller]
 fn manager(launch: Launch, socket: &str, line: &[&str]) -> Option<Process> {
     let python = external("python3")?;
-    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let fincat = fincat();
     Some(launch.stdin(Stdin::Pipe).start(python, [&["-u", "-c", MANAGER, socket, fincat], line].concat()))
 }
 

@@ -7,8 +7,7 @@ use crate::launch::{Launch, Stdin};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{PeerListener, PeerStream, Python, external};
 use crate::process::Process;
-
-const FINCAT: &str = env!("CARGO_BIN_EXE_fincat");
+use crate::tool::fincat;
 
 const MUCH: usize = 4 << 20;
 
@@ -20,7 +19,7 @@ const SERVERS: [(&str, Server); 4] =
 
 fn tcpserver(far: SocketAddr) -> Option<(Process, SocketAddr)> {
     let (host, port) = (far.ip().to_string(), far.port().to_string());
-    let line = ["-1", "-q", "-H", "-R", "-l0", "127.0.0.1", "0", FINCAT, "connect", &host, &port];
+    let line = ["-1", "-q", "-H", "-R", "-l0", "127.0.0.1", "0", fincat(), "connect", &host, &port];
     let server = Launch::new().start(external("tcpserver")?, line);
     let addr = Python::addr(&server);
     Some((server, addr))
@@ -35,7 +34,7 @@ fn socat_nofork(far: SocketAddr) -> Option<(Process, SocketAddr)> {
 }
 
 fn by_socat(far: SocketAddr, how: &str) -> Option<(Process, SocketAddr)> {
-    let command = format!("EXEC:{FINCAT} connect {} {}{how}", far.ip(), far.port());
+    let command = format!("EXEC:{} connect {} {}{how}", fincat(), far.ip(), far.port());
     let line = ["-d", "-d", "-t", "1000", "TCP-LISTEN:0,bind=127.0.0.1,fork", &command];
     let server = Launch::new().start(external("socat")?, line);
     let told = server.wait_line(|line| line.contains("listening on"));
@@ -56,7 +55,7 @@ while True:
 
 fn python(far: SocketAddr) -> Option<(Process, SocketAddr)> {
     let (host, port) = (far.ip().to_string(), far.port().to_string());
-    let server = Python::run(INETD, &[FINCAT, "connect", &host, &port])?;
+    let server = Python::run(INETD, &[fincat(), "connect", &host, &port])?;
     let addr = Python::addr(&server);
     Some((server, addr))
 }
@@ -126,7 +125,7 @@ sys.exit(fincat.wait())
 ";
     let far = PeerListener::tcp();
     let (host, port) = (far.addr().ip().to_string(), far.addr().port().to_string());
-    let Some(mut server) = Python::run(LOOK, &[FINCAT, "connect", &host, &port]) else { return };
+    let Some(mut server) = Python::run(LOOK, &[fincat(), "connect", &host, &port]) else { return };
     let client = PeerStream::tcp(Python::addr(&server));
     let far = far.accept();
     client.write("x");
@@ -165,7 +164,7 @@ fn what_announces_the_connection_is_no_obstacle() {
     let stdin = Stdin::File(std::os::fd::OwnedFd::from(near.try_clone().expect("a copy")).into());
     let stdout = crate::launch::Stdout::File(std::os::fd::OwnedFd::from(near).into());
     let launch = Launch::new().stdin(stdin).stdout(stdout).env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
-    let mut tool = launch.env("LISTEN_FDNAMES", "connection").start(FINCAT, ["connect", &host, &port]);
+    let mut tool = launch.env("LISTEN_FDNAMES", "connection").start(fincat(), ["connect", &host, &port]);
     let far = far.accept();
     client.write("hello");
     client.shutdown();

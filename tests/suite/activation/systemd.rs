@@ -8,14 +8,13 @@ use tempfile::TempDir;
 use crate::launch::Launch;
 use crate::peers::{PeerListener, PeerStream, external};
 use crate::process::Process;
-
-const FINCAT: &str = env!("CARGO_BIN_EXE_fincat");
+use crate::tool::fincat;
 
 /// systemd that listens at `path`, and will start fincat.
 #[track_caller]
 fn activated(path: &Path, how: &[&str], line: &[&str]) -> Option<Process> {
     let path = path.to_str().expect("UTF-8");
-    let line = [how, &["-l", path, FINCAT], line].concat();
+    let line = [how, &["-l", path, fincat()], line].concat();
     let systemd = Launch::new().start(external("systemd-socket-activate")?, line);
     systemd.wait_line(|line| line.contains("Listening on"));
     Some(systemd)

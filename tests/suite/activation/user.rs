@@ -15,7 +15,7 @@ use crate::launch::{Launch, Stdin};
 use crate::matrix::Mode;
 use crate::peers::{PeerStream, external};
 use crate::process::Signal;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// Whether this is root, who may become somebody else; says so in one line where not.
 fn is_root() -> bool {
@@ -204,7 +204,7 @@ fn what_is_not_permitted_is_said_before_anybody_is_served() {
     }
     let folder = open_folder();
     let copy = folder.path().join("fincat");
-    fs::copy(env!("CARGO_BIN_EXE_fincat"), &copy).expect("a copy");
+    fs::copy(fincat(), &copy).expect("a copy");
     let as_nobody =
         "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])";
     let Some(python) = external("python3") else { return };
@@ -233,7 +233,7 @@ fn udp_needs_its_port_again() {
     }
     // A network of the test's own, in which every port is free.
     let Some(unshare) = external("unshare") else { return };
-    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let fincat = fincat();
     let line =
         |how: &str| format!("ip link set lo up; exec {fincat} udp listen 127.0.0.1 53 --echo --user nobody {how}");
     let run = |how: &str| Launch::new().start(&unshare, ["-n", "sh", "-c", &line(how)]);
@@ -245,7 +245,7 @@ fn udp_needs_its_port_again() {
     exit.expect(8);
     // The mark would have to be set on each conversation's socket.
     let exit = Launch::new()
-        .start(env!("CARGO_BIN_EXE_fincat"), "udp listen 127.0.0.1 0 --echo -k --user nobody --mark 5".split(' '))
+        .start(fincat, "udp listen 127.0.0.1 0 --echo -k --user nobody --mark 5".split(' '))
         .wait()
         .expect(1);
     assert!(exit.stderr.contains("cannot set --mark"), "{exit}");

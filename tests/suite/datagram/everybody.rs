@@ -10,7 +10,7 @@ use crate::kernel::has_ipv6;
 use crate::launch::{Launch, Stdin};
 use crate::peers::external;
 use crate::process::Signal;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// Every datagram goes out as it comes, of both families; nothing is sent; enough ends it.
 #[test]
@@ -90,7 +90,7 @@ cat heard
     let (Some(unshare), Some(_), Some(_)) = (external("unshare"), external("ip"), external("python3")) else { return };
     let folder = tempfile::TempDir::new().expect("a folder");
     let launch = Launch::new().setup(&format!("cd {}", folder.path().display()));
-    let args = ["-rn", "timeout", "15", "sh", "-c", SCRIPT, "sh", env!("CARGO_BIN_EXE_fincat")];
+    let args = ["-rn", "timeout", "15", "sh", "-c", SCRIPT, "sh", fincat()];
     let exit = launch.start(unshare, args).wait();
     if exit.code == Some(77) || exit.stderr.contains("unshare failed") {
         eprintln!("a_group_is_heard: skipped: no network namespace can be made");

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use crate::launch::Launch;
 use crate::peers::external;
 use crate::process::Exit;
+use crate::tool::fincat;
 
 /// Sets the network up: everything sent to 192.0.2.9 and 2001:db8::9 is lost, `two.example` is 2001:db8::9 and then
 /// 127.0.0.1, `gone.example` is 192.0.2.9, and whoever asks for another name waits for ever.
@@ -33,7 +34,7 @@ pub(crate) fn visit(script: &str) -> Option<Exit> {
     let unshare = external("unshare")?;
     external("ip")?;
     let line = ["-rnm", "sh", "-c", &format!("{SETUP}\n{script}")].map(str::to_owned);
-    let launch = Launch::new().env("fincat", env!("CARGO_BIN_EXE_fincat"));
+    let launch = Launch::new().env("fincat", fincat());
     let exit = launch.start(unshare, line).wait();
     if exit.stderr.starts_with("unshare:") || exit.stderr.starts_with("skipped:") {
         let name = std::thread::current();

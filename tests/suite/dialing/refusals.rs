@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use crate::launch::Launch;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// What the kernel refuses is said with the option's name, in every role: nothing is silently left out.
 #[test]
@@ -35,7 +35,7 @@ fn the_kernel_refuses() {
 #[test]
 fn a_privilege_is_asked_for_by_name() {
     let Some(setpriv) = crate::peers::external("setpriv") else { return };
-    let line = ["--bounding-set=-all", "--inh-caps=-all", env!("CARGO_BIN_EXE_fincat")];
+    let line = ["--bounding-set=-all", "--inh-caps=-all", fincat()];
     let mark = ["connect", "--mark", "1", "127.0.0.1", "9"];
     let words = line.iter().chain(&mark).map(OsStr::new);
     let exit = Launch::new().start(setpriv, words).wait();

@@ -17,7 +17,7 @@ use crate::matrix::{Case, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{PeerListener, external};
 use crate::terminal::Terminal;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// 4 MiB from `stdin` arrive at the peer with an end behind them, and then the answer comes.
 #[track_caller]
@@ -174,7 +174,7 @@ fn a_background_job_receives_and_leaves_the_terminal_alone() {
     let terminal = Terminal::open();
     let port = listener.addr().port().to_string();
     let script = "\"$0\" connect 127.0.0.1 \"$1\" & wait $!";
-    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let fincat = fincat();
     let launch = Launch::new().stdin(Stdin::File(terminal.line()));
     let mut shell = launch.start(setsid, ["--ctty", "sh", "-m", "-c", script, fincat, &port]);
     let peer = listener.accept();

@@ -13,7 +13,7 @@ use crate::launch::{Launch, Stdin, Stdout};
 use crate::pattern::assert_same;
 use crate::peers::{Ending, PeerListener, PeerStream, Sending, external};
 use crate::process::{Exit, Process, Signal};
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 passages!(one_shot over streams:
     a_full_device,
@@ -68,7 +68,7 @@ fn a_full_file_system() {
         let (folder, listener) = (TempDir::new().expect("a folder"), PeerListener::tcp());
         let shell = ["-rm", "sh", "-c", FULL, "sh", folder.path().to_str().expect("a path in UTF-8")];
         let port = listener.addr().port().to_string();
-        let fincat = [env!("CARGO_BIN_EXE_fincat"), "connect", "127.0.0.1", &port, "--recv-only"];
+        let fincat = [fincat(), "connect", "127.0.0.1", &port, "--recv-only"];
         let mut tool = Launch::new().start(&unshare, [&shell, &fincat[..], flags].concat());
         wait_until("fincat connects, or cannot be started", || listener.is_wanted() || !tool.is_running());
         if !listener.is_wanted() {

@@ -18,7 +18,7 @@ use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, Mode, Role, matrix};
 use crate::peers::{PeerStream, external, silence};
 use crate::process::{Exit, Process, Signal};
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// Sets how many descriptors a process may have from now on; what is open stays open. How many it could have before.
 #[track_caller]
@@ -232,7 +232,7 @@ fn as_somebody(count: u32, which: u32) -> Option<String> {
 
 /// Whether somebody else can execute what is tested.
 fn may_be_executed(setup: &str) -> bool {
-    let may = Launch::new().setup(setup).start(env!("CARGO_BIN_EXE_fincat"), ["-V"]).wait().code == Some(0);
+    let may = Launch::new().setup(setup).start(fincat(), ["-V"]).wait().code == Some(0);
     if !may {
         tell("skipped: another user cannot execute fincat where it lies");
     }

@@ -8,7 +8,7 @@ use crate::matrix::{Case, Mode, Role, Transport, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{PeerListener, external};
 use crate::process::{Process, Signal};
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// Errors from now on, in `tool` and all that it starts: `rules` as strace's `-e inject=`. None where that cannot be had.
 fn inject(tool: &Tool, rules: &[&str]) -> Option<Process> {
@@ -101,7 +101,7 @@ fn connecting(rule: &str) -> Option<(Process, PeerListener)> {
     let listener = PeerListener::tcp();
     let port = listener.addr().port().to_string();
     let rule = format!("inject={rule}");
-    let traced = ["-f", "-o", "/dev/null", "-e", &rule, env!("CARGO_BIN_EXE_fincat"), "connect", "127.0.0.1", &port];
+    let traced = ["-f", "-o", "/dev/null", "-e", &rule, fincat(), "connect", "127.0.0.1", &port];
     let mut tool = Launch::new().stdin(Stdin::Silent).start(strace, traced);
     wait_until("it has come, or cannot be traced", || listener.is_wanted() || !tool.is_running());
     if !listener.is_wanted() && !tool.stderr().starts_with("fincat: ") {

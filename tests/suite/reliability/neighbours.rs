@@ -15,7 +15,7 @@ use crate::launch::{Launch, Stdin};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{external, silence};
 use crate::process::{Process, Signal};
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// A program that gives standard input to a TCP connection, and what comes from there to standard output.
 struct Neighbour {
@@ -304,7 +304,7 @@ fn ssh() {
     for how in [&["--single"][..], &["--fork"], &["--thread", "--pipes"]] {
         let command = ["--", &*sshd, "-i", "-e", "-f", &at("config")];
         let server = Tool::listen([&["127.0.0.1", "0", "--count", "1"], how, &command].concat());
-        let proxy = format!("ProxyCommand={} connect {}", env!("CARGO_BIN_EXE_fincat"), server.addr());
+        let proxy = format!("ProxyCommand={} connect {}", fincat(), server.addr());
         let (key, ours) = (at("user"), pattern(8 << 20, 4));
         let words = ["-F", "none", "-i", &key, "-o", &proxy, "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"];
         let words = [&words[..], &["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "x", "cat"]].concat();

@@ -13,7 +13,7 @@ use crate::matrix::{Case, Mode, Transport, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{Ending, PeerListener, PeerStream, external};
 use crate::process::Signal;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// A device that is always full.
 fn full() -> Stdout {
@@ -81,7 +81,7 @@ exec \"$@\"
 fn crammed(folder: &TempDir, args: &[&str]) -> Option<crate::process::Process> {
     let unshare = external("unshare")?;
     let shell = ["-rm", "sh", "-c", CRAMMED, "sh", folder.path().to_str().expect("a path in UTF-8")];
-    let fincat = [env!("CARGO_BIN_EXE_fincat")];
+    let fincat = [fincat()];
     Some(Launch::new().start(unshare, [&shell, &fincat[..], args].concat()))
 }
 

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::launch::{Launch, Stdin};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{PeerListener, PeerStream, external};
+use crate::tool::fincat;
 
 /// How fincat is started there; what valgrind finds is written into `folder`, a file for each process.
 fn watched(folder: &Path) -> Launch {
@@ -26,8 +27,8 @@ fn folder(test: &str) -> Option<TempDir> {
         return None;
     }
     let folder = TempDir::new().expect("a folder");
-    let fincat = folder.path().join("fincat").display().to_string();
-    Launch::new().start("strip", ["-g", "-o", &fincat, env!("CARGO_BIN_EXE_fincat")]).wait().expect(0);
+    let stripped = folder.path().join("fincat").display().to_string();
+    Launch::new().start("strip", ["-g", "-o", &stripped, fincat()]).wait().expect(0);
     Some(folder)
 }
 

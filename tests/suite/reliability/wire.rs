@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::amount;
 use crate::launch::Launch;
 use crate::peers::external;
+use crate::tool::fincat;
 
 /// The namespaces and the wire; then what is said over it.
 const SCRIPT: &str = concat!(include_str!("wire/wire.py"), include_str!("wire/talk.py"));
@@ -43,7 +44,7 @@ fn talk(case: &Value) -> Option<Value> {
     let unshare = external("unshare")?;
     external("python3").and(external("ip"))?;
     // A process namespace of its own: whatever happens, nobody outlives the script.
-    let words = ["-rnpf", "--kill-child", "python3", "-c", SCRIPT, env!("CARGO_BIN_EXE_fincat"), &case.to_string()];
+    let words = ["-rnpf", "--kill-child", "python3", "-c", SCRIPT, fincat(), &case.to_string()];
     let limit = Duration::from_secs(20 + case["patience"].as_u64().unwrap_or(60));
     let exit = Launch::new().start(unshare, words).wait_within(limit);
     let result = serde_json::from_slice::<Value>(&exit.stdout).unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::matrix::{Case, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{PeerListener, external};
 use crate::terminal::Terminal;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// What a hexdump says of one direction of a conversation; each line's offset must be where the last one ended.
 #[track_caller]
@@ -98,7 +98,7 @@ fn progress_is_for_terminals() {
     let script = "import os, sys\nos.dup2(0, 2)\nos.dup2(os.open(sys.argv[1], os.O_RDONLY), 0)\n\
                   os.execv(sys.argv[2], sys.argv[2:])";
     let (port, input) = (addr.port().to_string(), input.to_str().expect("a path"));
-    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let fincat = fincat();
     let line = ["-c", script, input, fincat, "connect", "127.0.0.1", &port, "--progress"];
     let mut tool = Launch::new().stdin(Stdin::File(terminal.line())).start(python, line);
     assert_eq!(listener.accept().read_to_end().len(), 8 << 20);
@@ -112,7 +112,7 @@ fn progress_is_for_terminals() {
 fn progress_loads_no_library() {
     // The loader tells what it would load; a static program knows of no such variable and shows its help.
     let loader = Launch::new().env("LD_TRACE_LOADED_OBJECTS", "1");
-    let exit = loader.start(env!("CARGO_BIN_EXE_fincat"), ["--help"]).wait();
+    let exit = loader.start(fincat(), ["--help"]).wait();
     let text = String::from_utf8_lossy(&exit.stdout);
     assert!(!text.contains("libm.so"), "{text}");
 }

@@ -13,7 +13,7 @@ use crate::dead_ends::Refusing;
 use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, Role, Transport, matrix};
 use crate::peers::{PeerListener, PeerStream, Python};
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// Where the runs of a test write what they say.
 pub(super) struct Journal {
@@ -105,7 +105,7 @@ while written := log.recv(65536):
 assert count > 5, count
 sys.exit(tool.wait())
 ";
-    let Some(mut python) = Python::run(SCRIPT, &[env!("CARGO_BIN_EXE_fincat")]) else { return };
+    let Some(mut python) = Python::run(SCRIPT, &[fincat()]) else { return };
     python.wait().expect(0);
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{expect_steps, lines, only};
 use crate::launch::Launch;
 use crate::peers::external;
+use crate::tool::fincat;
 
 /// Two namespaces, a link between them, and Python at the other end; `other` and `here` run what follows in each.
 const ISLANDS: &str = r#"
@@ -63,7 +64,7 @@ fn in_islands(peer: &str, test: &str) -> Option<(String, Vec<Value>)> {
     let (unshare, _) = (external("unshare")?, external("ip")?);
     let test = test.trim().replace('\n', "\n    ");
     let script = ISLANDS.replace("PEER", &format!("{peer:?}")).replace("TEST", &test);
-    let line = ["-r", "-n", "--kill-child", "python3", "-c", &script, env!("CARGO_BIN_EXE_fincat")];
+    let line = ["-r", "-n", "--kill-child", "python3", "-c", &script, fincat()];
     let exit = Launch::new().start(unshare, line).wait();
     let out = String::from_utf8_lossy(&exit.stdout).into_owned();
     if exit.stderr.starts_with("unshare: ") || out.starts_with("skipped") {

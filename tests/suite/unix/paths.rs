@@ -13,7 +13,7 @@ use crate::capture::readable_by;
 use crate::launch::{Launch, Stdin};
 use crate::peers::{PeerListener, PeerStream, Python, external};
 use crate::process::Signal;
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// The types, and a handler that all of them can have.
 const TYPES: [&str; 3] = ["stream", "dgram", "seqpacket"];
@@ -221,7 +221,7 @@ fn it_is_never_more_open_than_asked() {
     let folder = TempDir::new().expect("a folder");
     let (path, log) = (within(&folder, "socket"), within(&folder, "log"));
     let calls = "trace=umask,bind,?chmod,fchmod,fchmodat,listen";
-    let fincat = env!("CARGO_BIN_EXE_fincat");
+    let fincat = fincat();
     let line = ["-o", &log, "-e", calls, fincat, "unix", "listen", &path, "--mode", "0600", "--echo", "-v"];
     let mut traced = Launch::new().setup("umask 0").start(strace, line);
     traced.wait_line(|line| line.contains("listening on"));

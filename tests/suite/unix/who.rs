@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{CONNECTED, named, receive, within};
 use crate::launch::{Launch, Stdin};
 use crate::peers::{Ending, PeerListener, PeerStream, Python};
-use crate::tool::Tool;
+use crate::tool::{Tool, fincat};
 
 /// What a command says of its environment.
 const SAY: &str = "echo $PROTO $UNIXREMOTEPID $UNIXREMOTEUID $UNIXREMOTEGID [$UNIXLOCALPATH] [$UNIXREMOTEPATH] \
@@ -176,7 +176,7 @@ fn a_peer_of_another_process_namespace_is_known_by_its_user() {
     let user = geteuid().as_raw().to_string();
     let folder = TempDir::new().expect("a folder");
     let path = within(&folder, "socket");
-    let fincat = ["--pid", "--fork", "--kill-child=KILL", env!("CARGO_BIN_EXE_fincat"), "unix", "listen", &path];
+    let fincat = ["--pid", "--fork", "--kill-child=KILL", fincat(), "unix", "listen", &path];
     let args = [&fincat[..], &["-k", "-v", "--allow-uid", &user, "--sh", SAY]].concat();
     let server = Launch::new().start("unshare", args);
     server.wait_line(|line| line.contains("listening on"));
