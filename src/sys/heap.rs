@@ -19,6 +19,9 @@ const AREA: usize = 1 << 20;
 /// How much of it every start uses, in bytes.
 const EAGER: usize = 128 << 10;
 
+/// The alignment of the area, in bytes: what is aligned in it is aligned.
+const ALIGNED: usize = 4096;
+
 #[repr(align(4096))]
 struct Area(UnsafeCell<[u8; AREA]>);
 
@@ -114,6 +117,9 @@ impl Early {
 
     /// A new piece, if there is room.
     fn cut(&self, layout: Layout) -> Option<*mut u8> {
+        if layout.align() > ALIGNED {
+            return None;
+        }
         let from = self.cut_hole(layout).or_else(|| self.cut_rest(layout))?;
         // SAFETY: within the area.
         Some(unsafe { HOME.0.get().cast::<u8>().add(from) })
@@ -136,8 +142,7 @@ impl Early {
                 // they come one by one.
                 unsafe { libc::madvise(HOME.0.get().cast(), EAGER, libc::MADV_POPULATE_WRITE) };
             }
-            // The area has the alignment of a page.
-            let from = used.checked_next_multiple_of(layout.align()).filter(|_| layout.align() <= 4096)?;
+            let from = used.checked_next_multiple_of(layout.align())?;
             let to = from.checked_add(layout.size()).filter(|&to| to <= AREA)?;
             match self.used.compare_exchange_weak(used, to, Relaxed, Relaxed) {
                 Ok(_) => return Some(from),
@@ -223,7 +228,7 @@ unsafe impl Allocator for Pages {
     }
 
     fn page_size(&self) -> usize {
-        4096
+        ALIGNED
     }
 }
 

@@ -69,14 +69,18 @@ unsafe impl Send for Launch {}
 // SAFETY: as above.
 unsafe impl Sync for Launch {}
 
+/// Whether clone(2) as the C library has it can tell when our memory is no longer used: musl's refuses the flag.
+const TELLS: bool = cfg!(not(target_env = "musl"));
+
 /// Starts a command, with default dispositions for every signal, an empty signal mask, and of our descriptors only 0, 1
 /// and 2; the descriptor that is readable once it has ended (a pidfd). Fails as execve(2) does, where that is waited for.
 pub fn start(start: Start<'_>) -> io::Result<(Child, OwnedFd)> {
     // Elsewhere the way to execve(2) leads through the C library's errno, which would be ours as well.
-    let waits = !start.ahead || cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64")));
+    let is_apart = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+    let waits = !(start.ahead && is_apart && TELLS);
     let launch = Launch::new(start);
-    let wait = if waits { libc::CLONE_VFORK } else { 0 };
-    let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD | wait;
+    let wait = if waits { libc::CLONE_VFORK } else { libc::CLONE_CHILD_CLEARTID };
+    let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD | wait;
     let mut pidfd: c_int = -1;
     let blocked = Blocked::all();
     // SAFETY: the stack and all that `become_command` touches belong to the launch, which outlives its use (see its
@@ -94,6 +98,10 @@ pub fn start(start: Start<'_>) -> io::Result<(Child, OwnedFd)> {
     };
     let error = io::Error::last_os_error();
     drop(blocked);
+    if waits {
+        // It has executed the command, or is gone.
+        launch.used.store(0, Ordering::Relaxed);
+    }
     let Some(pid) = Pid::from_raw(pid.max(0)) else {
         launch.used.store(0, Ordering::Relaxed);
         return Err(error);

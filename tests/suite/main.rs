@@ -35,7 +35,8 @@
 //!   * `house`: the source against the design
 //!
 //! `FINCAT_SUITE_COPIES=1 cargo test --test suite` runs all of it with `--no-splice` wherever fincat takes that:
-//! what holds when bytes are passed on inside the kernel holds when they are copied.
+//! what holds when bytes are passed on inside the kernel holds when they are copied. `FINCAT_SUITE_BINARY=PATH` tests
+//! another binary than the one that is built with it: one as it is released.
 
 #![allow(dead_code, reason = "the rooms to come use the rest of the instruments")]
 
