@@ -51,9 +51,10 @@ fn forbid(process: &Process) -> u64 {
 /// A sentence about what is lacking, and nothing else.
 #[track_caller]
 fn says_what_is_lacking(tool: &Tool) {
-    tool.wait_line(|line| {
-        line.starts_with("fincat: cannot accept more for now: ") && line.contains("too many open files")
-    });
+    // EMFILE in glibc's words, or in musl's.
+    let is_lacking =
+        |line: &str| line.contains("too many open files") || line.contains("no file descriptors available");
+    tool.wait_line(|line| line.starts_with("fincat: cannot accept more for now: ") && is_lacking(line));
 }
 
 matrix!(every over all: nobody_is_lost_while_no_descriptor_is_free);
