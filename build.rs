@@ -19,14 +19,16 @@ fn main() {
     link_the_unwinder();
 }
 
+/// What cargo says of the target.
+fn target(what: &str) -> String {
+    var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default()
+}
+
 /// A forked conversation needs fewer pages. Another linker may not understand it, and goes without.
 fn lay_out() {
     let flags = var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let is_usual = var("RUSTC_LINKER").is_err() && !flags.contains("link");
-    if is_usual
-        && var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux")
-        && var("PROFILE").is_ok_and(|it| it == "release")
-    {
+    if is_usual && target("OS") == "linux" && var("PROFILE").is_ok_and(|profile| profile == "release") {
         let folder = var("CARGO_MANIFEST_DIR").unwrap_or_default();
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{folder}/{LAYOUT}");
     }
@@ -35,7 +37,6 @@ fn lay_out() {
 /// libgcc_s.so.1 asks the processor for its features before main: on a virtual machine each question costs
 /// microseconds, a tenth of the start in all. What is linked before it leaves it nothing to offer.
 fn link_the_unwinder() {
-    let target = |what: &str| var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
     let is_static = target("FEATURE").split(',').any(|feature| feature == "crt-static");
     let is_own = var("HOST").ok() == var("TARGET").ok();
     if target("OS") != "linux" || target("ENV") != "gnu" || is_static || !is_own {

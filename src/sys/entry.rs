@@ -37,9 +37,7 @@ pub unsafe fn enter(
 ) -> c_int {
     super::process::take_signals_as_errors();
     let top = (&raw const count).addr() & !0xFFF;
-    // SAFETY: it is our own stack, whose pages are not changed by it; where the kernel (before 5.14) does not know this
-    // call, or the stack is not that large yet, they come one by one.
-    unsafe { libc::madvise(std::ptr::without_provenance_mut(top - STACK), STACK, libc::MADV_POPULATE_WRITE) };
+    super::heap::have_ready(top - STACK, STACK);
     let word = |at| {
         // SAFETY: main has `count` arguments, each a string that lives as long as the process.
         let word = unsafe { CStr::from_ptr(*words.add(at)) };

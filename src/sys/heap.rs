@@ -43,6 +43,13 @@ pub fn settle() {
     EARLY.close();
 }
 
+/// Has the pages from this address on come in one go, `length` bytes of them; where the kernel (before 5.14) does not know
+/// that call, or not all of them are mapped, the rest come one by one.
+pub(super) fn have_ready(from: usize, length: usize) {
+    // SAFETY: the call makes pages present and changes nothing that is in them, whosever they are.
+    unsafe { libc::madvise(ptr::without_provenance_mut(from), length, libc::MADV_POPULATE_WRITE) };
+}
+
 impl Heap {
     fn late(&self) -> MutexGuard<'_, Dlmalloc<Pages>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,7 +124,7 @@ impl Early {
 
     /// A new piece, if there is room.
     fn cut(&self, layout: Layout) -> Option<*mut u8> {
-        if layout.align() > ALIGNED {
+        if !self.is_open() || layout.align() > ALIGNED {
             return None;
         }
         let from = self.cut_hole(layout).or_else(|| self.cut_rest(layout))?;
@@ -138,9 +145,7 @@ impl Early {
         let mut used = self.used.load(Relaxed);
         loop {
             if used == 0 {
-                // SAFETY: these pages are in use from now on; where the kernel (before 5.14) does not know this call
-                // they come one by one.
-                unsafe { libc::madvise(HOME.0.get().cast(), EAGER, libc::MADV_POPULATE_WRITE) };
+                have_ready(HOME.0.get().addr(), EAGER);
             }
             let from = used.checked_next_multiple_of(layout.align())?;
             let to = from.checked_add(layout.size()).filter(|&to| to <= AREA)?;
@@ -158,8 +163,7 @@ impl Early {
     fn take_back(&self, memory: *mut u8, length: usize) {
         let hole = self.hole.load(Relaxed);
         let is_larger = length as u64 > (hole & u64::from(u32::MAX)) - (hole >> 32);
-        let is_open = self.end.load(Relaxed) == AREA;
-        if is_open && !self.resize(memory, length, 0) && is_larger {
+        if self.is_open() && !self.resize(memory, length, 0) && is_larger {
             let begin = offset(memory);
             // Another thread's hole is as good.
             let _ = self.hole.compare_exchange(hole, packed(begin, begin + length), Relaxed, Relaxed);
@@ -171,6 +175,10 @@ impl Early {
         let from = offset(memory);
         let to = from.saturating_add(new);
         to <= AREA && self.used.compare_exchange(from + old, to, Relaxed, Relaxed).is_ok()
+    }
+
+    fn is_open(&self) -> bool {
+        self.end.load(Relaxed) == AREA
     }
 
     /// No more is handed out.

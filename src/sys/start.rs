@@ -48,7 +48,7 @@ pub struct Start<'a> {
 /// What a new process uses of our memory until it executes its file. It is let go when that is done.
 #[derive(Debug)]
 pub struct Launch {
-    /// Not 0 as long as the memory is used: the kernel clears it (set_tid_address(2)).
+    /// Not 0 as long as the memory is used: the kernel clears it (set_tid_address(2)), or who has waited for that.
     used: AtomicU32,
     /// Why execve(2) failed; 0 where it did not.
     errno: AtomicI32,
