@@ -1,7 +1,7 @@
 //! Forwarding: each conversation is joined to another peer, of any transport, end to end. It goes there, as often as was
 //! asked for, and wires; what an end on one side means for the other is the relay's, as everywhere.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -45,8 +45,15 @@ pub struct Forward {
 #[derive(Debug, Default)]
 pub struct Onward {
     reached: OnceCell<Connection>,
-    /// The tries so far, and when the next one is due.
-    tries: Cell<Option<(Tries, Option<Instant>)>>,
+    trying: RefCell<Option<Trying>>,
+}
+
+/// The tries so far.
+#[derive(Debug)]
+struct Trying {
+    tries: Tries,
+    /// The last that failed, and when the next one is due.
+    failed: Option<(anyhow::Error, Instant)>,
 }
 
 impl Onward {
@@ -104,15 +111,20 @@ impl Forward {
     fn reach(&self, peer: &Connection, onward: &Onward, with: &Circumstances<'_>) -> Result<Connection> {
         let (transport, local, name) = (self.to.transport.word(), None, self.to.to_string());
         let log = with.log.about(|| About { id: peer.id, transport, local, peer: name });
-        let (mut tries, mut due) = onward.tries.take().unwrap_or_else(|| (self.retry.begin(Instant::now()), None));
+        let fresh = || Trying { tries: self.retry.begin(Instant::now()), failed: None };
+        let Trying { mut tries, mut failed } = onward.trying.take().unwrap_or_else(fresh);
         loop {
+            let due = failed.as_ref().map(|(_, at)| *at);
             let is_called = match due.filter(|at| Instant::now() < *at) {
                 Some(at) => rest(calls(peer, with), earliest([Some(at), with.until])),
                 None => match self.try_once(&log, peer, &mut tries, with) {
                     Ok(connection) => return self.tell(connection, peer),
-                    Err(Untried::Failed(failure, again)) => {
-                        due = Some(again.ok_or(failure)?);
+                    Err(Untried::Failed(failure, Some(again))) => {
+                        failed = Some((failure, again));
                         continue;
+                    }
+                    Err(Untried::Failed(last, None)) => {
+                        return Err(reach::last_word(failed.map(|(before, _)| before), last, &tries));
                     }
                     Err(Untried::Called) => true,
                 },
@@ -121,7 +133,7 @@ impl Forward {
                 return Err(gone(peer));
             }
             if is_called || with.until.is_some_and(|at| Instant::now() >= at) {
-                onward.tries.set(Some((tries, due)));
+                onward.trying.replace(Some(Trying { tries, failed }));
                 return Err(Called.into());
             }
         }

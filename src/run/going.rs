@@ -44,7 +44,7 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
     sys::seal_inherited();
     let signals = signals(Hearing::One)?;
     let mut tries = retry.begin(Instant::now());
-    let since = Instant::now();
+    let (since, mut before) = (Instant::now(), None);
     if log.traces() {
         log.say(&Event::Heading);
     }
@@ -65,7 +65,9 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
         };
         let failure = reach::failure("connect to", &endpoint, &why, within.map(|within| (within.asked, within.option)));
         let hopeless = matches!(why, Undialed::Unset(_));
-        let Some(at) = tries.after(why.fate(), Instant::now()).filter(|_| !hopeless) else { return Err(failure) };
+        let Some(at) = tries.after(why.fate(), Instant::now()).filter(|_| !hopeless) else {
+            return Err(reach::last_word(before, failure, &tries));
+        };
         let at = deadline.map_or(at, |deadline| deadline.at.min(at));
         let after = at.saturating_duration_since(Instant::now());
         terms.log.say(&Event::Again { why: &failure.to_string(), after });
@@ -76,6 +78,7 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
             let sentence = format!("{failure}; timed out after {} (--deadline)", span(asked));
             return Err(Failure::error(Status::TimedOut, sentence));
         }
+        before = Some(failure);
     };
     let report = serve::alone((peer, 1), &terms, deadline, &signals, &Notice::default());
     Ok(signals.received().map_or(report.status, Status::Signal))

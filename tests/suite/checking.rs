@@ -16,7 +16,7 @@ mod paths;
 mod patience;
 mod statuses;
 
-use crate::dead_ends::{Full, Refusing};
+use crate::dead_ends::{Full, NAMELESS, Refusing};
 use crate::dialing::island;
 use crate::peers::PeerListener;
 use crate::process::Exit;
@@ -44,13 +44,13 @@ fn answers_come_in_the_order_asked() {
     let (full, open, nobody) = (Full::listener(), PeerListener::tcp(), Refusing::port());
     let [late, there, none] = [full.addr(), open.addr(), nobody.addr()].map(|addr| addr.port().to_string());
     let ports = format!("{late},{there}");
-    let line = ["connect", "-z", "-w", "700ms", "127.0.0.1", &ports, &none, "nobody.invalid:80"];
+    let line = ["connect", "-z", "-w", "700ms", "127.0.0.1", &ports, &none, &format!("{NAMELESS}:80")];
     let exit = Tool::run(line).expect(1);
     let wanted = [
         format!("127.0.0.1 {late} timed out"),
         format!("127.0.0.1 {there} open N ms"),
         format!("127.0.0.1 {none} refused"),
-        "nobody.invalid 80 unresolved".to_owned(),
+        format!("{NAMELESS} 80 unresolved"),
     ];
     assert_eq!(told(&exit), wanted, "{exit}");
     assert_eq!(exit.stderr, "", "{exit}");
@@ -73,6 +73,7 @@ fn a_line_does_not_wait_for_those_after_it() {
 fn failures_alike_have_their_status() {
     let (full, open, nobody) = (Full::listener(), PeerListener::tcp(), Refusing::port());
     let [late, there, none] = [full.addr(), open.addr(), nobody.addr()].map(|addr| addr.to_string());
+    let (nameless, many) = (format!("{NAMELESS}:1"), format!("{NAMELESS}:1-3"));
     for (places, status) in [
         (&[&there[..]][..], 0),
         (&[&there, &there], 0),
@@ -81,8 +82,8 @@ fn failures_alike_have_their_status() {
         (&[&late], 5),
         (&[&there, &late], 5),
         (&[&late, &none], 1),
-        (&["nobody.invalid:1"], 3),
-        (&["nobody.invalid:1-3", &there], 3),
+        (&[&nameless], 3),
+        (&[&many, &there], 3),
     ] {
         let line = ["connect", "--check", "-w", "300ms"].into_iter().chain(places.iter().copied());
         Tool::run(line).expect(status);
@@ -112,8 +113,7 @@ fn json_is_an_object_a_line() {
 #[test]
 fn quiet_leaves_the_status_to_speak() {
     let (open, nobody) = (PeerListener::tcp(), Refusing::port());
-    for (place, status) in
-        [(open.addr().to_string(), 0), (nobody.addr().to_string(), 4), ("nobody.invalid:1".into(), 3)]
+    for (place, status) in [(open.addr().to_string(), 0), (nobody.addr().to_string(), 4), (format!("{NAMELESS}:1"), 3)]
     {
         let exit = Tool::run(["connect", "-z", "--quiet", &place]).expect(status);
         assert_eq!((exit.stdout.as_slice(), exit.stderr.as_str()), (&b""[..], ""), "{exit}");
@@ -124,10 +124,10 @@ fn quiet_leaves_the_status_to_speak() {
 #[test]
 fn verbose_says_why() {
     let nobody = Refusing::port();
-    let exit = Tool::run(["connect", "-zv", &nobody.addr().to_string(), "nobody.invalid:1"]).expect(1);
+    let exit = Tool::run(["connect", "-zv", &nobody.addr().to_string(), &format!("{NAMELESS}:1")]).expect(1);
     let addr = nobody.addr();
     assert!(exit.stderr.contains(&format!("{addr} connection refused")), "{exit}");
-    assert!(exit.stderr.contains("cannot connect to nobody.invalid 1: "), "{exit}");
+    assert!(exit.stderr.contains(&format!("cannot connect to {NAMELESS} 1: ")), "{exit}");
     assert_eq!(told(&exit).len(), 2, "{exit}");
 }
 

@@ -7,6 +7,10 @@ use socket2::{Domain, Socket, Type};
 
 use crate::capture::{DEADLINE, deadline, readable_by};
 
+/// A name that no resolver knows, and that none is asked for: with an empty label in it there is no question to send, so
+/// the answer is as quick on a machine whose name server is slow, or silent.
+pub(crate) const NAMELESS: &str = "nobody..invalid";
+
 /// A port of 127.0.0.1 that refuses: it is bound, so that nobody else gets it, but nobody listens.
 pub(crate) struct Refusing(Socket);
 

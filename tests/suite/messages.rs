@@ -19,7 +19,7 @@ use std::thread;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tempfile::NamedTempFile;
 
-use crate::dead_ends::{Full, Refusing};
+use crate::dead_ends::{Full, NAMELESS, Refusing};
 use crate::launch::{Launch, Stdin, Stdout};
 use crate::matrix::{Case, matrix};
 use crate::peers::{PeerStream, external};
@@ -71,12 +71,9 @@ fn a_name_is_told_with_its_address() {
 
 #[test]
 fn unknown_name() {
-    for line in [
-        &["connect", "nobody.invalid", "80"][..],
-        &["connect", "nobody.invalid:80"],
-        &["listen", "nobody.invalid", "0"],
-    ] {
-        expect_failure(Tool::run(line), 3, &["nobody.invalid"]);
+    for line in [&["connect", NAMELESS, "80"][..], &["connect", &format!("{NAMELESS}:80")], &["listen", NAMELESS, "0"]]
+    {
+        expect_failure(Tool::run(line), 3, &[NAMELESS]);
     }
 }
 
@@ -169,7 +166,7 @@ fn quiet_says_nothing() {
     let lines = [
         (Tool::connect(nobody.addr(), ["--quiet"]), 4),
         (Tool::connect(full.addr(), ["--quiet", "-w", "100ms"]), 5),
-        (Launch::new().fincat(["connect", "--quiet", "nobody.invalid", "80"]), 3),
+        (Launch::new().fincat(["connect", "--quiet", NAMELESS, "80"]), 3),
         (Launch::new().fincat(["listen", "--quiet", "192.0.2.1", "0"]), 8),
         (Tool::listen(["--quiet", "127.0.0.1", "0", "-w", "100ms"]), 5),
     ];

@@ -1,6 +1,6 @@
 //! The table of exit statuses, a row each: whatever else the suite asks for, every one of them can be had.
 
-use crate::dead_ends::{Full, Refusing};
+use crate::dead_ends::{Full, NAMELESS, Refusing};
 use crate::dialing::island;
 use crate::launch::Stdin;
 use crate::peers::PeerListener;
@@ -16,7 +16,7 @@ fn every_row_of_the_table_is_reached() {
         (format!("connect -z -w 200ms {none} {late}"), 1),
         (format!("connect --send-file /nonexistent {there}"), 1),
         ("connect".to_owned(), 2),
-        ("connect nobody.invalid 80".to_owned(), 3),
+        (format!("connect {NAMELESS} 80"), 3),
         (format!("connect {none}"), 4),
         (format!("connect -w 200ms {late}"), 5),
         (format!("listen {there}"), 8),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connect;
 use super::peer::{Closed, Peer};
+use crate::dead_ends::NAMELESS;
 use crate::launch::Stdin;
 use crate::peers::silence;
 use crate::process::Signal;
@@ -194,8 +195,8 @@ fn what_streams_have_is_refused() {
     let exit = Tool::run(["udp", "listen", "127.0.0.1", &port, "--thread"]).expect(2);
     assert!(exit.stderr.contains("--thread and --fork cannot share standard input"), "{exit}");
     Tool::run(["udp", "listen", "127.0.0.1", &port, "--per-datagram"]).expect(2);
-    let unresolved = Tool::run(["udp", "connect", "no-such-name.invalid", "9"]).expect(3);
-    assert!(unresolved.stderr.contains("no-such-name.invalid"), "{unresolved}");
+    let unresolved = Tool::run(["udp", "connect", NAMELESS, "9"]).expect(3);
+    assert!(unresolved.stderr.contains(NAMELESS), "{unresolved}");
 }
 
 /// IPv4 where only a name of both families is given: `localhost`, and `-4`.

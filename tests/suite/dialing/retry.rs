@@ -8,8 +8,9 @@ use tempfile::TempDir;
 
 use super::island;
 use crate::capture::DEADLINE;
-use crate::dead_ends::{Full, Refusing};
+use crate::dead_ends::{Full, NAMELESS, Refusing};
 use crate::launch::{Launch, Stdin};
+use crate::peers::external;
 use crate::process::{Exit, Signal};
 use crate::tool::Tool;
 
@@ -31,7 +32,7 @@ fn so_many_times_and_no_more() {
 
 #[test]
 fn an_unknown_name_is_tried_again_for_a_time_only() {
-    let line = ["connect", "-v", "nobody.invalid", "80"];
+    let line = ["connect", "-v", NAMELESS, "80"];
     let exit = Tool::run(line.iter().chain(&["--retry", "3", "--retry-delay", "10ms"])).expect(3);
     assert_eq!(again(&exit), 0, "{exit}");
     let exit = Tool::run(line.iter().chain(&["--retry-for", "500ms"])).expect(3);
@@ -81,6 +82,34 @@ fn a_path_that_appears_is_met() {
     tool.wait().expect(0);
 }
 
+/// Somebody who is unreachable, and then swallows every packet: when the time is over, the answer is the last one that
+/// there was, and that we stopped asking is no answer.
+#[test]
+fn a_try_that_is_cut_off_says_nothing() {
+    let Some(_) = external("python3") else { return };
+    let connect = "$fincat connect -v --retry-for 2s 192.0.2.9 80 2>&1; echo status $?";
+    let listen = "$fincat listen 127.0.0.1 0 --count 1 -v --to 192.0.2.9:80 --retry-for 2s --ready-fd 3 2>&1 3> /mnt/addr; echo status $?";
+    let client = "
+read -r addr < /mnt/addr
+python3 -c 'import socket, sys; socket.create_connection((\"127.0.0.1\", int(sys.argv[1]))).recv(1)' ${addr#*:} 2> /mnt/said";
+    for (tool, meanwhile, status) in [(connect, "", 6), (listen, client, 0)] {
+        let script = format!(
+            "
+mkfifo /mnt/addr
+ip route add unreachable 192.0.2.9/32
+{{ {tool}; }} | while read -r line; do
+    case $line in *'again in'*) ip route del unreachable 192.0.2.9/32 2> /mnt/said;; *) echo \"$line\";; esac
+done &
+{meanwhile}
+wait"
+        );
+        let Some(exit) = island::visit(&script) else { return };
+        let told = String::from_utf8_lossy(&exit.stdout).into_owned();
+        let wanted = "192.0.2.9:80: no route to host; the last try was cut off after 2 s (--retry-for)\n";
+        assert!(told.contains(wanted) && told.ends_with(&format!("status {status}\n")), "{exit}");
+    }
+}
+
 /// Each try has its `-w`, all of them have `--retry-for`.
 #[test]
 fn each_try_has_its_bound() {
@@ -121,6 +150,6 @@ fn an_unreachable_network_is_tried_again() {
 
 #[test]
 fn datagrams_wait_for_a_name_as_well() {
-    let exit = Launch::new().run(["udp", "connect", "-v", "--retry-for", "2s", "nobody.invalid", "9"]).expect(3);
+    let exit = Launch::new().run(["udp", "connect", "-v", "--retry-for", "2s", NAMELESS, "9"]).expect(3);
     assert!(again(&exit) >= 1, "{exit}");
 }

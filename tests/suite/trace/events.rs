@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{lines, named, only};
-use crate::dead_ends::Refusing;
+use crate::dead_ends::{NAMELESS, Refusing};
 use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, Role, Transport, matrix};
 use crate::peers::{PeerListener, PeerStream, Python};
@@ -223,7 +223,7 @@ fn the_only_line_says_what_failed() {
     for (args, transport, peer, status) in [
         (&["connect", "127.0.0.1", &port][..], "tcp".into(), refusing.as_str().into(), 4),
         (&["connect", "127.0.0.1", &port, "--trace"], "tcp".into(), refusing.as_str().into(), 4),
-        (&["connect", "nobody.invalid", "9"], "tcp".into(), "nobody.invalid:9".into(), 3),
+        (&["connect", NAMELESS, "9"], "tcp".into(), format!("{NAMELESS}:9").into(), 3),
         (&["unix", "connect", "/nobody/there"], "unix".into(), "/nobody/there".into(), 4),
         (&["listen", "127.0.0.1", &taken.addr().port().to_string()], Value::Null, Value::Null, 8),
         (&["listen", "127.0.0.1", "0", "-w", "50ms"], Value::Null, Value::Null, 5),
