@@ -1,6 +1,7 @@
 //! A command for each conversation: on the socket itself, as inetd and UCSPI do, or behind pipes. It starts commands
 //! and knows which are running; when they must end is decided elsewhere.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -288,7 +289,7 @@ pub struct Roster(Arc<Mutex<Entries>>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    children: Vec<Arc<Child>>,
+    children: BTreeMap<u32, Arc<Child>>,
     leaving: bool,
 }
 
@@ -296,7 +297,7 @@ impl Roster {
     /// Sends a signal to every process under way: to its group, where it leads one.
     pub fn signal(&self, signal: Signal) {
         // Under the lock nobody is reaped, so no number can have become another process's.
-        self.lock().children.iter().for_each(|child| child.signal(signal));
+        self.lock().children.values().for_each(|child| child.signal(signal));
     }
 
     /// The server stops: TERM to all, and from now on a command that ends takes its whole group with it.
@@ -307,7 +308,7 @@ impl Roster {
 
     /// The grace is over: KILL to commands; TERM again to forked conversations, which end at once then.
     pub fn end(&self) {
-        for child in &self.lock().children {
+        for child in self.lock().children.values() {
             child.signal(if child.leads_a_group() { Signal::KILL } else { Signal::TERM });
         }
     }
@@ -325,7 +326,7 @@ impl Roster {
         if entries.leaving {
             child.signal(Signal::TERM);
         }
-        entries.children.push(Arc::clone(&child));
+        entries.children.insert(number(&child), Arc::clone(&child));
         Ok((child, other))
     }
 
@@ -336,9 +337,13 @@ impl Roster {
             // Unreaped it still holds the group's number: what is left of the group goes with it.
             child.signal(Signal::KILL);
         }
-        entries.children.retain(|other| other.pid() != child.pid());
+        entries.children.remove(&number(child));
         child.reap()
     }
+}
+
+fn number(child: &Child) -> u32 {
+    child.pid().as_raw_nonzero().get().unsigned_abs()
 }
 
 /// A command under way.

@@ -79,7 +79,7 @@ pub(super) fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
     }
     ready.announce(&listeners)?;
     notice.ready();
-    let admission = Admission::new(plan.rules);
+    let admission = Admission::new(plan.rules, terms.task.runs_a_command());
     let served = if one {
         let met = serve::meet(&listeners, admission, (until, plan.greets), &signals, &log);
         met.map(|met| serve_one(met, listeners, &terms, deadline, &signals, &notice))

@@ -30,13 +30,15 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Admission {
     rules: Rules,
-    present: HashMap<IpAddr, usize>,
+    /// None where nobody wants to know: not even the page is written, then, on which they stand.
+    present: Option<HashMap<IpAddr, usize>>,
 }
 
 impl Admission {
-    /// Nobody is present yet.
-    pub fn new(rules: Rules) -> Self {
-        Self { rules, present: HashMap::new() }
+    /// Nobody is present yet. Where nobody asks how many conversations an address has, it always has one.
+    pub fn new(rules: Rules, asks: bool) -> Self {
+        let present = (asks || rules.max_per_ip.is_some()).then(HashMap::new);
+        Self { rules, present }
     }
 
     /// Admits a peer and tells how many conversations its address has now; or tells why not.
@@ -65,7 +67,8 @@ impl Admission {
         if !self.rules.allow.is_empty() && !self.rules.allow.iter().any(|net| net.contains(&ip)) {
             return Err("its address is not allowed (--allow)");
         }
-        let present = self.present.entry(ip).or_insert(0);
+        let Some(all) = &mut self.present else { return Ok(1) };
+        let present = all.entry(ip).or_insert(0);
         if self.rules.max_per_ip.is_some_and(|most| *present >= most) {
             return Err("its address has its share of conversations (--max-per-ip)");
         }
@@ -75,11 +78,11 @@ impl Admission {
 
     /// A conversation of this address is over.
     pub fn leave(&mut self, ip: Option<IpAddr>) {
-        let Some(ip) = ip.map(|ip| ip.to_canonical()) else { return };
-        if let Some(present) = self.present.get_mut(&ip) {
+        let (Some(ip), Some(all)) = (ip.map(|ip| ip.to_canonical()), &mut self.present) else { return };
+        if let Some(present) = all.get_mut(&ip) {
             *present -= 1;
             if *present == 0 {
-                self.present.remove(&ip);
+                all.remove(&ip);
             }
         }
     }
@@ -107,7 +110,7 @@ mod tests {
 
     fn admission(allow: &[&str], deny: &[&str], max_per_ip: Option<usize>) -> Admission {
         let nets = |words: &[&str]| words.iter().map(|w| parse_net(w).unwrap()).collect();
-        Admission::new(Rules { allow: nets(allow), deny: nets(deny), max_per_ip, ..Rules::default() })
+        Admission::new(Rules { allow: nets(allow), deny: nets(deny), max_per_ip, ..Rules::default() }, false)
     }
 
     fn admits(admission: &mut Admission, ip: &str) -> bool {

@@ -1,7 +1,7 @@
 //! A process for each conversation, made by fork(2) from a process with one thread. Where a command holds the socket,
 //! the process of the conversation is the command, and the parent finishes the socket after it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -29,8 +29,9 @@ pub struct Forks<'s> {
     terms: Terms,
     signals: &'s Signals,
     grace: Duration,
-    forked: HashMap<Pid, Conversation>,
-    lent: HashMap<Pid, (Lent, Option<IpAddr>)>,
+    /// By number, so that those of today lie together: what the server writes, a forked process copies.
+    forked: BTreeMap<Number, Conversation>,
+    lent: BTreeMap<Number, (Lent, Option<IpAddr>)>,
     finishing: Vec<(Lent, Option<IpAddr>)>,
     /// The clients of commands under way, where somebody must notice that they are gone.
     vigil: Option<Vigil>,
@@ -48,7 +49,7 @@ struct Conversation {
 impl<'s> Forks<'s> {
     /// No process yet.
     pub fn new(terms: Terms, signals: &'s Signals, grace: Duration) -> Self {
-        let (forked, lent) = (HashMap::new(), HashMap::new());
+        let (forked, lent) = (BTreeMap::new(), BTreeMap::new());
         // Without it commands are left to themselves, which is no reason not to serve.
         let vigil = terms.task.lends_the_socket().then(|| Vigil::new().ok()).flatten();
         Self { terms, signals, grace, forked, lent, finishing: Vec::new(), vigil, over: Vec::new() }
@@ -62,9 +63,9 @@ impl<'s> Forks<'s> {
                 Some(pid) => {
                     if let (Some(vigil), Some(socket)) = (&self.vigil, lent.watched()) {
                         // Refused where there are too many of all users together: then nobody looks.
-                        let _ = vigil.add(socket, key(pid));
+                        let _ = vigil.add(socket, u64::from(key(pid)));
                     }
-                    self.lent.insert(pid, (lent, ip));
+                    self.lent.insert(key(pid), (lent, ip));
                 }
                 None => self.finishing.push((lent, ip)),
             },
@@ -97,7 +98,7 @@ impl<'s> Forks<'s> {
     }
 
     fn bury(&mut self, pid: Pid) {
-        if let Some(Conversation { child, ip, slot }) = self.forked.remove(&pid) {
+        if let Some(Conversation { child, ip, slot }) = self.forked.remove(&key(pid)) {
             let ended = self.terms.roster.reap(&child);
             let output_gone = matches!(ended, Ok(Ended::Killed(OUTPUT_GONE)));
             let status = match ended {
@@ -106,7 +107,7 @@ impl<'s> Forks<'s> {
                 _ => Status::Failure,
             };
             self.over.push(Over { ip, slot, report: Report { status, output_gone } });
-        } else if let Some((mut lent, ip)) = self.lent.remove(&pid) {
+        } else if let Some((mut lent, ip)) = self.lent.remove(&key(pid)) {
             if let (Some(vigil), Some(socket)) = (&self.vigil, lent.watched()) {
                 vigil.remove(socket);
             }
@@ -123,8 +124,7 @@ impl<'s> Forks<'s> {
     fn keep_vigil(&mut self) {
         let Some(vigil) = self.vigil.as_ref().filter(|_| !self.lent.is_empty()) else { return };
         for lost in vigil.lost() {
-            let pid = i32::try_from(lost).ok().and_then(Pid::from_raw);
-            if let Some((lent, _)) = pid.and_then(|pid| self.lent.get_mut(&pid)) {
+            if let Some((lent, _)) = Number::try_from(lost).ok().and_then(|key| self.lent.get_mut(&key)) {
                 lent.watched().into_iter().for_each(|socket| vigil.remove(socket));
                 lent.note_loss();
             }
@@ -171,9 +171,11 @@ fn renew(signals: &Signals, log: &Log) -> bool {
 /// How often that is tried, 10 s in all: meanwhile it hears nothing but KILL.
 const TRIES: u32 = 100;
 
-/// What a process is called in the vigil.
-fn key(pid: Pid) -> u64 {
-    u64::from(pid.as_raw_nonzero().get().unsigned_abs())
+/// A process's number, in order.
+type Number = u32;
+
+fn key(pid: Pid) -> Number {
+    pid.as_raw_nonzero().get().unsigned_abs()
 }
 
 /// SIGPIPE, by which a forked conversation dies when standard output is gone: the server must learn of it.
@@ -188,6 +190,7 @@ fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace
     let mut attention = Attention {
         watch,
         answer: &mut |watch| {
+            signals.calm();
             if stopping.take_question() {
                 terms.register.tell(&terms.log);
             }
@@ -219,7 +222,7 @@ impl Dispatch for Forks<'_> {
                 let (ip, slot) = (peer.door(), peer.slot.as_ref().map(|slot| slot.index));
                 // The socket is the child's now: with a copy of ours open its FIN would never go out.
                 drop(peer);
-                self.forked.insert(forked.pid(), Conversation { child: forked, ip, slot });
+                self.forked.insert(key(forked.pid()), Conversation { child: forked, ip, slot });
                 Ok(())
             }
         }

@@ -75,7 +75,8 @@ impl Signals {
     }
 
     /// In a process that was forked from the one which has made this: from now on it hears of its own signals, and the
-    /// server is not disturbed by them. The handlers stay as they are; only what they write to is another pipe.
+    /// server is not disturbed by them. The handlers stay as they are; only what they write to is another pipe, one for
+    /// all: it has one poller, who is to [`calm`](Self::calm) it.
     pub fn renew(&self) -> io::Result<()> {
         self.last.store(0, Ordering::Relaxed);
         self.hangup.store(false, Ordering::Relaxed);
@@ -84,11 +85,18 @@ impl Signals {
         *self.stage() = Stage { forked: true, escalated: false };
         // No server any more: whatever it starts is waited for by other means.
         process::set_default(SIGCHLD);
-        self.stop.renew()?;
-        self.bell.renew()
+        let fresh = sys::pipe(PipeEnds::Both)?;
+        self.stop.become_one_with(&fresh)?;
+        self.bell.become_one_with(&fresh)
     }
 
-    /// Readable for ever after the first signal to stop.
+    /// The only poller of a forked process has been woken, and is about to look what has come. Each signal is noted before
+    /// the pipe is written, so that nothing is missed that was silenced here.
+    pub fn calm(&self) {
+        self.bell.silence();
+    }
+
+    /// Readable for ever after the first signal to stop; in a forked process until it is calmed.
     pub fn stop(&self) -> BorrowedFd<'_> {
         self.stop.reader.as_fd()
     }
@@ -214,8 +222,7 @@ impl SelfPipe {
     }
 
     /// Puts a new pipe in the place of this one, its handlers' ends included.
-    fn renew(&self) -> io::Result<()> {
-        let (reader, writer) = sys::pipe(PipeEnds::Both)?;
+    fn become_one_with(&self, (reader, writer): &(OwnedFd, OwnedFd)) -> io::Result<()> {
         sys::replace(self.reader.as_raw_fd(), reader.as_fd())?;
         self.writers.iter().try_for_each(|old| sys::replace(*old, writer.as_fd()))
     }

@@ -8,7 +8,8 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dlmalloc::{Allocator, Dlmalloc};
@@ -30,17 +31,29 @@ unsafe impl Sync for Area {}
 
 static HOME: Area = Area(UnsafeCell::new([0; AREA]));
 
-/// The heap of the process.
-struct Heap(Mutex<Dlmalloc<Pages>>);
+/// The heap after the start.
+type Late = Mutex<Dlmalloc<Pages>>;
+
+/// The heap of the process: where the later one is, which stands among what it hands out.
+struct Heap(AtomicPtr<Late>);
 
 #[cfg_attr(any(target_env = "musl", not(debug_assertions)), global_allocator)]
-static HEAP: Heap = Heap(Mutex::new(Dlmalloc::new_with_allocator(Pages)));
+static HEAP: Heap = Heap(AtomicPtr::new(ptr::null_mut()));
+
+/// The later one where the start needs more than there is.
+static SPARE: Late = Mutex::new(Dlmalloc::new_with_allocator(Pages));
 
 static EARLY: Early = Early::new();
 
 /// The start is over: what is allocated from now on is worth being used again.
 pub fn settle() {
-    EARLY.close();
+    let place = EARLY.close(size_of::<Late>()).filter(|_| HEAP.0.load(Acquire).is_null());
+    if let Some(place) = place.map(<*mut u8>::cast::<Late>) {
+        // SAFETY: it is nobody's, as large as that, and at the beginning of a page.
+        unsafe { place.write(Mutex::new(Dlmalloc::new_with_allocator(Pages))) };
+        // Where another thread was first, its heap is the one.
+        let _ = HEAP.0.compare_exchange(ptr::null_mut(), place, Release, Relaxed);
+    }
 }
 
 /// Has the pages from this address on come in one go, `length` bytes of them; where the kernel (before 5.14) does not know
@@ -52,7 +65,15 @@ pub(super) fn have_ready(from: usize, length: usize) {
 
 impl Heap {
     fn late(&self) -> MutexGuard<'_, Dlmalloc<Pages>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let spare = (&raw const SPARE).cast_mut();
+        let late = match self.0.load(Acquire) {
+            none if none.is_null() => {
+                self.0.compare_exchange(none, spare, AcqRel, Acquire).map_or_else(|it| it, |_| spare)
+            }
+            late => late,
+        };
+        // SAFETY: it is either of the two, each of which stays where it is for ever.
+        unsafe { &*late }.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,12 +202,15 @@ impl Early {
         self.end.load(Relaxed) == AREA
     }
 
-    /// No more is handed out.
-    fn close(&self) {
-        let used = self.used.swap(AREA, Relaxed).next_multiple_of(16);
+    /// No more is handed out, but for one last piece of this size, at the beginning of a page, if there is room.
+    fn close(&self, size: usize) -> Option<*mut u8> {
+        let used = self.used.swap(AREA, Relaxed).next_multiple_of(ALIGNED);
+        let rest = used + size.next_multiple_of(16);
         self.hole.store(0, Relaxed);
-        self.end.store(used, Relaxed);
-        self.rest.store(used, Relaxed);
+        self.end.store(used.min(AREA), Relaxed);
+        self.rest.store(rest.min(AREA), Relaxed);
+        // SAFETY: within the area.
+        (rest <= AREA).then(|| unsafe { HOME.0.get().cast::<u8>().add(used) })
     }
 
     /// What is left, once, if it is as much as `size` bytes: from where on.

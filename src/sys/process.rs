@@ -121,11 +121,19 @@ pub fn descriptors_left(wanted: Option<u64>) -> io::Result<u64> {
     Ok(soft.saturating_sub(open))
 }
 
+// SAFETY: POSIX.1-2024's own declaration; glibc has it since 2.34, musl since 1.2.2.
+unsafe extern "C" {
+    /// fork(2) without the C library's house-keeping for threads, which writes pages that both processes would have to
+    /// copy.
+    fn _Fork() -> libc::pid_t;
+}
+
 /// Makes a process by fork(2). The caller has one thread only.
 pub fn fork() -> io::Result<Fork> {
     let blocked = Blocked::all();
-    // SAFETY: the process is single-threaded, so the child may do all that the parent could.
-    match unsafe { libc::fork() } {
+    // SAFETY: the process is single-threaded: nobody holds a lock that the child would miss, and it may do all that the
+    // parent could.
+    match unsafe { _Fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             std::mem::forget(blocked);
