@@ -161,8 +161,10 @@ impl Conversation {
     }
 }
 
-fn signals(hearing: Hearing) -> Result<Signals> {
+/// On the heap, as all that a server and its conversations write: it lies together there.
+fn signals(hearing: Hearing) -> Result<Box<Signals>> {
     Signals::new(hearing)
+        .map(Box::new)
         .map_err(|e| Failure::error(Status::Failure, format!("cannot listen for signals: {}", reason(&e))))
 }
 

@@ -33,7 +33,7 @@ use crate::relay::closing::{Closing, Side};
 use crate::relay::outcome::{Ending, Outcome};
 use crate::relay::tally::Tally;
 use crate::relay::witness::{Beginning, Witness};
-use crate::relay::{Relay, Turn};
+use crate::relay::{Flows, Relay, Turn};
 use crate::sys::process::Ended;
 use crate::trace::{About, Event, Hexdump, Leg, Level, Log, Progress};
 
@@ -111,29 +111,13 @@ pub fn converse(
     say_opened(&peer, &log);
     let witness = witness(&log, &peer, Leg::Peer);
     let (started, onward) = (Instant::now(), Onward::default());
-    match wire(&peer, &onward, terms, number, deadline, attention, &log) {
-        Ok(Wiring::Flows { mut flows, closing, command }) => {
+    let meeting = Meeting { peer: &peer, onward: &onward, terms, number, deadline, log: &log };
+    match meeting.wire(attention) {
+        Ok(Wiring::Flows { flows, closing, command }) => {
             let mut errand = command.map(|command| Errand::new(command, deadline, terms));
-            if terms.copies {
-                flows.copy();
-            }
-            if let Some(dump) = &terms.dump {
-                flows.dump(dump, peer.id);
-            }
-            let tally = Arc::<Tally>::default();
-            let entered = terms.register.enter(&peer, Some(Arc::clone(&tally)));
-            let mut relay = Relay::new(peer.as_fd(), flows, closing, deadline, &log);
-            relay.count_in(tally);
-            relay.note(peer.slot.clone());
-            relay.attest(witness);
-            if let Some(other) = onward.reached() {
-                relay.join(other.as_fd(), witness_beyond(&log, &peer, other));
-            }
-            relay.show_progress(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
-            let outcome = carry(&mut relay, errand.as_mut(), attention);
+            let outcome = meeting.talk((flows, closing), errand.as_mut(), witness, attention);
             // The socket first: whoever reads that it is over may begin anew at once.
-            drop(relay);
-            drop((entered, peer));
+            drop(peer);
             if let Some(sentence) = failure(&outcome.ending, &name) {
                 log.say(&Event::Failure(&sentence));
             }
@@ -149,24 +133,59 @@ pub fn converse(
     }
 }
 
-/// The handler wires the conversation, as often as it takes until nothing is lacking.
-fn wire<'a>(
-    peer: &'a Connection,
-    onward: &'a Onward,
-    terms: &'a Terms,
+/// A conversation with a peer that has come. What is done with it has frames of its own, one after the other: what a
+/// stack has not touched, a forked process does not copy.
+struct Meeting<'m> {
+    peer: &'m Connection,
+    onward: &'m Onward,
+    terms: &'m Terms,
     number: usize,
     deadline: Option<Deadline>,
-    attention: &mut Attention<'_, '_>,
-    log: &Log,
-) -> anyhow::Result<Wiring<'a>> {
-    let mut shortage = Shortage::default();
-    loop {
-        let with = terms.circumstances(number, deadline, &attention.watch, log);
-        match handler::wire(&terms.task, peer, onward, &with) {
-            Err(e) if e.is::<Called>() && attention.ask() == Call::GoOn => {}
-            Err(e) if shortage.may_end(&e, attention, log) => {}
-            other => return other,
+    log: &'m Log,
+}
+
+impl<'m> Meeting<'m> {
+    /// The handler wires the conversation, as often as it takes until nothing is lacking.
+    #[inline(never)]
+    fn wire(&self, attention: &mut Attention<'_, '_>) -> anyhow::Result<Wiring<'m>> {
+        let mut shortage = Shortage::default();
+        loop {
+            let with = self.terms.circumstances(self.number, self.deadline, &attention.watch, self.log);
+            match handler::wire(&self.terms.task, self.peer, self.onward, &with) {
+                Err(e) if e.is::<Called>() && attention.ask() == Call::GoOn => {}
+                Err(e) if shortage.may_end(&e, attention, self.log) => {}
+                other => return other,
+            }
         }
+    }
+
+    /// The relay moves its bytes until the end.
+    #[inline(never)]
+    fn talk(
+        &self,
+        (mut flows, closing): (Box<Flows<'m>>, Closing),
+        errand: Option<&mut Errand>,
+        witness: Option<Witness>,
+        attention: &mut Attention<'_, '_>,
+    ) -> Outcome {
+        let Self { peer, terms, log, .. } = *self;
+        if terms.copies {
+            flows.copy();
+        }
+        if let Some(dump) = &terms.dump {
+            flows.dump(dump, peer.id);
+        }
+        let tally = Arc::<Tally>::default();
+        let _entered = terms.register.enter(peer, Some(Arc::clone(&tally)));
+        let mut relay = Relay::new(peer.as_fd(), flows, closing, self.deadline, log);
+        relay.count_in(tally);
+        relay.note(peer.slot.clone());
+        relay.attest(witness);
+        if let Some(other) = self.onward.reached() {
+            relay.join(other.as_fd(), witness_beyond(log, peer, other));
+        }
+        relay.show_progress(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
+        carry(&mut relay, errand, attention)
     }
 }
 
@@ -178,6 +197,7 @@ pub fn not_begun((peer, why): (Connection, anyhow::Error), log: &Log) -> Report 
 }
 
 /// The same where it was told that it has begun.
+#[inline(never)] // As the above.
 fn give_up(why: &anyhow::Error, log: &Log, started: Instant) -> Report {
     let (sentence, status) = (why.to_string(), Failure::status(why));
     log.say(&Event::Failure(&sentence));
@@ -196,6 +216,7 @@ fn witness(log: &Log, other: &Connection, leg: Leg) -> Option<Witness> {
 }
 
 /// The same for the one whom we forward to; time is counted from the peer's beginning.
+#[inline(never)] // As the above.
 fn witness_beyond(log: &Log, peer: &Connection, other: &Connection) -> Option<Witness> {
     let log = log.about(|| About { id: peer.id, ..about(other) });
     let Connection { accepted, handshake, .. } = *other;
@@ -270,6 +291,7 @@ fn carry(relay: &mut Relay<'_>, mut errand: Option<&mut Errand>, attention: &mut
 }
 
 /// What became of a conversation whose bytes have been moved, and of its command, if it had one.
+#[inline(never)] // As the above.
 fn settle(outcome: &Outcome, errand: Option<Errand>, log: &Log, attention: &mut Attention<'_, '_>) -> Report {
     let status = match status_of(&outcome.ending) {
         // Everything else went well, but not everything was sent.
@@ -316,6 +338,7 @@ fn await_end(mut errand: Errand, log: &Log, attention: &mut Attention<'_, '_>) -
     if verdict == Verdict::TimedOut { Ok(Status::TimedOut) } else { ended.map(status_of_command) }
 }
 
+#[inline(never)] // As the above.
 fn say_opened(peer: &Connection, log: &Log) {
     if log.wants(Level::Conversations) {
         let via = peer.via.as_ref().map(ToString::to_string);
@@ -335,6 +358,7 @@ fn say_urged(signal: Option<&'static str>, log: &Log) {
     }
 }
 
+#[inline(never)] // As the above.
 fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
     if log.wants(Level::Conversations) {
         log.say(&Event::Closed {

@@ -293,6 +293,18 @@ struct Entries {
     leaving: bool,
 }
 
+impl Entries {
+    #[inline(never)] // A forked process has no frame of it.
+    fn take_in(&mut self, child: Child) -> Arc<Child> {
+        let child = Arc::new(child);
+        if self.leaving {
+            child.signal(Signal::TERM);
+        }
+        self.children.insert(number(&child), Arc::clone(&child));
+        child
+    }
+}
+
 impl Roster {
     /// Sends a signal to every process under way: to its group, where it leads one.
     pub fn signal(&self, signal: Signal) {
@@ -322,12 +334,7 @@ impl Roster {
     pub fn enrol<T>(&self, start: impl FnOnce() -> io::Result<(Child, T)>) -> io::Result<(Arc<Child>, T)> {
         let mut entries = self.lock();
         let (child, other) = start()?;
-        let child = Arc::new(child);
-        if entries.leaving {
-            child.signal(Signal::TERM);
-        }
-        entries.children.insert(number(&child), Arc::clone(&child));
-        Ok((child, other))
+        Ok((entries.take_in(child), other))
     }
 
     /// Reaps a process and takes it off; waits where it has not ended.

@@ -44,7 +44,7 @@ pub struct Forward {
 /// How far a conversation has come on its way to the other peer.
 #[derive(Debug, Default)]
 pub struct Onward {
-    reached: OnceCell<Connection>,
+    reached: OnceCell<Box<Connection>>,
     trying: RefCell<Option<Trying>>,
 }
 
@@ -59,7 +59,7 @@ struct Trying {
 impl Onward {
     /// The other peer, once it is reached.
     pub fn reached(&self) -> Option<&Connection> {
-        self.reached.get()
+        self.reached.get().map(|connection| &**connection)
     }
 }
 
@@ -88,7 +88,7 @@ impl Forward {
                     let _ = sys::abort_on_close(peer.as_fd());
                 }
             })?;
-            let _ = onward.reached.set(dialed);
+            let _ = onward.reached.set(Box::new(dialed));
         }
         let other = onward.reached.get().ok_or(Called)?;
         for socket in [partner.peer.as_fd(), other.as_fd()] {

@@ -90,7 +90,7 @@ pub(super) fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
             return hear_everybody(listeners, stopping, terms, &signals);
         }
         let duty = Duty { keep: plan.keep, most: plan.most, first_by: until, greets: plan.greets };
-        let server = Server::new(Front { listeners, stopping }, admission, duty, log);
+        let server = Box::new(Server::new(Front { listeners, stopping }, admission, duty, log));
         serve_many(server, plan.mode, terms, &signals, plan.grace)
     };
     match served {
@@ -210,7 +210,7 @@ fn hear_everybody(listeners: Vec<Listener>, stopping: Stopping<'_>, terms: Terms
 
 /// Serves in the mode that was asked for, with as many at once as there are descriptors for.
 fn serve_many(
-    mut server: Server<'_>,
+    mut server: Box<Server<'_>>,
     mode: Mode,
     terms: Terms,
     signals: &Signals,
@@ -220,10 +220,10 @@ fn serve_many(
         Mode::Single => server.run(&mut Single::new(&terms)),
         Mode::Fork => {
             let needed = terms.task.descriptors_of_the_parent();
-            let mut forks = Forks::new(terms, signals, grace);
+            let mut forks = Box::new(Forks::new(terms, signals, grace));
             server.fit(needed, SPARE, false)?;
             server.make_room()?;
-            server.run(&mut forks)
+            server.run(&mut *forks)
         }
         Mode::Thread => {
             let (needed, raise) = (terms.task.descriptors(), !terms.task.runs_a_command());

@@ -1,7 +1,7 @@
 //! A process for each conversation, made by fork(2) from a process with one thread. Where a command holds the socket,
 //! the process of the conversation is the command, and the parent finishes the socket after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,7 +31,7 @@ pub struct Forks<'s> {
     grace: Duration,
     /// By number, so that those of today lie together: what the server writes, a forked process copies.
     forked: BTreeMap<Number, Conversation>,
-    lent: BTreeMap<Number, (Lent, Option<IpAddr>)>,
+    lent: HashMap<Number, (Lent, Option<IpAddr>)>,
     finishing: Vec<(Lent, Option<IpAddr>)>,
     /// The clients of commands under way, where somebody must notice that they are gone.
     vigil: Option<Vigil>,
@@ -49,7 +49,7 @@ struct Conversation {
 impl<'s> Forks<'s> {
     /// No process yet.
     pub fn new(terms: Terms, signals: &'s Signals, grace: Duration) -> Self {
-        let (forked, lent) = (BTreeMap::new(), BTreeMap::new());
+        let (forked, lent) = (BTreeMap::new(), HashMap::new());
         // Without it commands are left to themselves, which is no reason not to serve.
         let vigil = terms.task.lends_the_socket().then(|| Vigil::new().ok()).flatten();
         Self { terms, signals, grace, forked, lent, finishing: Vec::new(), vigil, over: Vec::new() }
@@ -80,12 +80,19 @@ impl<'s> Forks<'s> {
         Ok(())
     }
 
+    #[inline(never)] // A forked process has no frame of it.
+    fn note(&mut self, forked: Arc<Child>, peer: Connection) {
+        let (ip, slot) = (peer.door(), peer.slot.as_ref().map(|slot| slot.index));
+        // The socket is the child's now: with a copy of ours open its FIN would never go out.
+        drop(peer);
+        self.forked.insert(key(forked.pid()), Conversation { child: forked, ip, slot });
+    }
+
     /// In the new process: the conversation, then the end.
     fn converse(&mut self, forked: Forked, peer: Connection, number: usize, front: &mut Front<'_>) -> ! {
         front.listeners.clear();
-        // The parent's conversations are not ours: their sockets must not stay open with us.
-        self.lent.clear();
-        self.finishing.clear();
+        // Where processes are forked nothing is lent: no other conversation's socket stays open with us.
+        debug_assert!(self.lent.is_empty() && self.finishing.is_empty());
         (self.terms.roster, self.terms.register) = (Roster::default(), Register::default());
         let report = renew(self.signals, &self.terms.log).then(|| {
             forked.unblock();
@@ -219,10 +226,7 @@ impl Dispatch for Forks<'_> {
             (Some(child), _) => self.converse(child, peer, number, front),
             (None, Err(e)) => Err(Box::new((peer, e))),
             (None, Ok((forked, ()))) => {
-                let (ip, slot) = (peer.door(), peer.slot.as_ref().map(|slot| slot.index));
-                // The socket is the child's now: with a copy of ours open its FIN would never go out.
-                drop(peer);
-                self.forked.insert(key(forked.pid()), Conversation { child: forked, ip, slot });
+                self.note(forked, peer);
                 Ok(())
             }
         }

@@ -46,7 +46,7 @@ impl Hosted {
     }
 
     /// Serves. The status is the server's own, unless the host failed.
-    pub fn serve(mut self, server: Server<'_>) -> io::Result<Status> {
+    pub fn serve(mut self, server: Box<Server<'_>>) -> io::Result<Status> {
         let status = server.run(&mut self)?;
         let failed = self.left.report.get().is_some_and(|report| report.status == Status::Failure);
         Ok(if failed { Status::Failure } else { status })

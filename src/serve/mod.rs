@@ -200,7 +200,7 @@ impl<'s> Server<'s> {
 
     /// Serves until a signal, the count, or the loss of standard output. The status is the server's own. Fails with
     /// `TimedOut` where nobody came first in time.
-    pub fn run(mut self, dispatch: &mut dyn Dispatch) -> io::Result<Status> {
+    pub fn run(mut self: Box<Self>, dispatch: &mut dyn Dispatch) -> io::Result<Status> {
         loop {
             self.collect(dispatch);
             self.see_to_stopping(dispatch);
@@ -288,6 +288,7 @@ impl<'s> Server<'s> {
     }
 
     /// Waits for anything; the listener that somebody waits at, if peers are wanted.
+    #[inline(never)] // A process that is forked has no frame of it.
     fn wait(&mut self, dispatch: &dyn Dispatch, accepting: bool) -> Option<usize> {
         let carried = self.front.listeners.iter().filter_map(Listener::until).min();
         let own = [
@@ -322,6 +323,7 @@ impl<'s> Server<'s> {
         ready
     }
 
+    #[inline(never)] // A process that is forked has no frame of it.
     fn accept(&mut self, at: usize) {
         match admit(&self.front.listeners[at], &mut self.admission, &self.log) {
             Ok(None) => {}
