@@ -110,7 +110,7 @@ pub fn converse(
     let log = terms.log.about(|| about(&peer));
     say_opened(&peer, &log);
     let witness = witness(&log, &peer, Leg::Peer);
-    let (started, onward) = (Instant::now(), Onward::default());
+    let (started, onward) = (begun(&log), Onward::default());
     let meeting = Meeting { peer: &peer, onward: &onward, terms, number, deadline, log: &log };
     match meeting.wire(attention) {
         Ok(Wiring::Flows { flows, closing, command }) => {
@@ -193,16 +193,16 @@ impl<'m> Meeting<'m> {
 pub fn not_begun((peer, why): (Connection, anyhow::Error), log: &Log) -> Report {
     let log = log.about(|| about(&peer));
     say_opened(&peer, &log);
-    give_up(&why, &log, Instant::now())
+    give_up(&why, &log, begun(&log))
 }
 
 /// The same where it was told that it has begun.
 #[inline(never)] // As the above.
-fn give_up(why: &anyhow::Error, log: &Log, started: Instant) -> Report {
+fn give_up(why: &anyhow::Error, log: &Log, begun: Option<Instant>) -> Report {
     let (sentence, status) = (why.to_string(), Failure::status(why));
     log.say(&Event::Failure(&sentence));
-    if log.wants(Level::Conversations) {
-        let (sent, received, took) = (Some(0), Some(0), started.elapsed());
+    if let Some(begun) = begun {
+        let (sent, received, took) = (Some(0), Some(0), begun.elapsed());
         let (first, how) = (Some(Side::We.word()), "it could not begin");
         log.say(&Event::Closed { first, ending: "failure", how, status: status.code(), sent, received, took });
     }
@@ -352,6 +352,11 @@ fn about(peer: &Connection) -> About {
     About { id: peer.id, transport: peer.transport.word(), local: Some(local), peer: name }
 }
 
+/// When a conversation begins, if it will be said how long it took.
+fn begun(log: &Log) -> Option<Instant> {
+    log.wants(Level::Conversations).then(Instant::now)
+}
+
 fn say_urged(signal: Option<&'static str>, log: &Log) {
     if let Some(signal) = signal {
         log.say(&Event::Urged { signal });
@@ -359,8 +364,8 @@ fn say_urged(signal: Option<&'static str>, log: &Log) {
 }
 
 #[inline(never)] // As the above.
-fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
-    if log.wants(Level::Conversations) {
+fn say_closed(outcome: &Outcome, status: Status, log: &Log, begun: Option<Instant>) {
+    if let Some(begun) = begun {
         log.say(&Event::Closed {
             first: outcome.closed_first.map(Side::word),
             ending: outcome.ending.word(),
@@ -368,7 +373,7 @@ fn say_closed(outcome: &Outcome, status: Status, log: &Log, started: Instant) {
             status: status.code(),
             sent: Some(outcome.sent),
             received: Some(outcome.received),
-            took: started.elapsed(),
+            took: begun.elapsed(),
         });
     }
 }

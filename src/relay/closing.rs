@@ -134,6 +134,12 @@ pub enum Action {
 }
 
 impl Closing {
+    /// Whether any silence is measured.
+    pub fn is_timed(&self) -> bool {
+        let bounds = [self.quit_after, self.half_close_timeout, self.idle_timeout, self.input_quit_after];
+        bounds.iter().any(Option::is_some) || self.mentions_silence || self.on_fin == OnFin::Auto
+    }
+
     /// What to do when `side` has ended, the other one having ended before or not.
     pub fn on_end(&self, side: Side, other_ended: bool) -> Action {
         match (side, other_ended) {

@@ -67,7 +67,7 @@ impl Relay<'_> {
             return self.end_if_nobody_listens();
         }
         let undelivered = flow.state() == State::Draining || sys::waiting(self.peer) != Some(0);
-        let clean = self.ours_ended.is_some() && !undelivered && sys::unacknowledged(self.peer) == 0;
+        let clean = self.ours_ended.has_come && !undelivered && sys::unacknowledged(self.peer) == 0;
         self.end(Ending::OutputGone { clean }, Patience::Full);
     }
 
@@ -103,7 +103,7 @@ impl Relay<'_> {
     /// destroy.
     fn is_finished(&self) -> bool {
         let said = self.flows.each().any(|flow| flow.reader() == Reader::Peer && flow.is_finished());
-        said && self.peers_ended.is_some()
+        said && self.peers_ended.has_come
     }
 
     /// The conversation is over; the peer is heard out as far as its connection still stands. The first verdict stays.

@@ -1,9 +1,11 @@
 //! One direction of a conversation: a source, a sink, and what is on its way between them. It does not know which
 //! direction it is, nor why it ends, nor by which way its bytes go.
 
+mod pulse;
+
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::end::{Fault, Reader, Sink, Source};
 use super::framing::{Framing, Next};
@@ -12,9 +14,6 @@ use super::source::{Got, LARGEST, room};
 use super::tally::Taps;
 use super::way::{Passed, TINY, Way};
 use crate::sys::{self, PollFd, PollFlags};
-
-/// How long a silent flow keeps what it needed for a stream in full flow.
-const KEPT: Duration = Duration::from_secs(1);
 
 /// Pieces moved before the other direction has its turn.
 const TURN: usize = 16;
@@ -48,7 +47,9 @@ pub struct Flow<'a> {
     oversized: u64,
     /// Who is told of its bytes; it copies them then.
     pub(super) taps: Option<Box<Taps>>,
-    last_moved: Instant,
+    /// Somebody asks when a byte moved last.
+    is_timed: bool,
+    last_moved: Option<Instant>,
 }
 
 impl<'a> Flow<'a> {
@@ -67,7 +68,8 @@ impl<'a> Flow<'a> {
             given: 0,
             oversized: 0,
             taps: None,
-            last_moved: Instant::now(),
+            is_timed: false,
+            last_moved: None,
         }
     }
 
@@ -100,11 +102,6 @@ impl<'a> Flow<'a> {
     /// Datagrams that were too large to be sent, since the last question.
     pub fn take_oversized(&mut self) -> u64 {
         std::mem::take(&mut self.oversized) + self.framing.take_dropped()
-    }
-
-    /// When a byte moved last, at either end.
-    pub fn last_moved(&self) -> Option<Instant> {
-        Some(self.last_moved)
     }
 
     /// Moves what can be moved without waiting; `readable` says that poll(2) found the source ready. Afterwards the
@@ -179,6 +176,7 @@ impl<'a> Flow<'a> {
             let filled = self.buffer.len() >= self.piece();
             if filled && matches!(self.framing, Framing::AsRead) {
                 self.way.settle(&self.source, &self.sink, self.copies);
+                self.note();
             }
             more = (filled || self.source.is_packets()) && self.never_blocks();
             next = self.framing.take(got, &mut self.buffer);
@@ -210,7 +208,7 @@ impl<'a> Flow<'a> {
             (self.written, self.state) = (0, State::Draining);
         }
         if taken > 0 {
-            self.last_moved = Instant::now();
+            self.note();
         }
         self.taken += taken as u64;
         self.given += given as u64;
@@ -232,7 +230,7 @@ impl<'a> Flow<'a> {
         };
         self.taken += self.buffer.len() as u64;
         self.taps.iter_mut().for_each(|taps| taps.took(&self.buffer));
-        self.last_moved = Instant::now();
+        self.note();
         Ok(Some(got))
     }
 
@@ -254,7 +252,7 @@ impl<'a> Flow<'a> {
                     self.taps.iter_mut().for_each(|taps| taps.gave(&rest[..n]));
                     self.written += n;
                     self.given += n as u64;
-                    self.last_moved = Instant::now();
+                    self.note();
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if is_packets && sys::is_oversized(&e) => {
@@ -280,7 +278,7 @@ impl<'a> Flow<'a> {
         match self.way.unload(&self.sink, &mut self.buffer) {
             Ok(n) => {
                 self.given += n as u64;
-                self.last_moved = Instant::now();
+                self.note();
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(e) if self.sink.loses_quietly(&e) => self.lose_sink(Some(&e)),
@@ -380,17 +378,5 @@ impl<'a> Flow<'a> {
         let held = (self.state == State::Draining).then_some(io::ErrorKind::BrokenPipe);
         self.sink.lose(error.map(io::Error::kind).or(held));
         self.way.forget();
-    }
-
-    /// Until when it keeps what it needed for a stream in full flow, though it is silent; None where it keeps nothing.
-    pub fn keeps_until(&self) -> Option<Instant> {
-        (self.state == State::Filling && self.way.keeps()).then(|| self.last_moved + KEPT)
-    }
-
-    /// Gives it back, if it is time.
-    pub fn give_back(&mut self) {
-        if self.keeps_until().is_some_and(|until| Instant::now() >= until) {
-            self.way.forget();
-        }
     }
 }

@@ -97,8 +97,8 @@ pub struct Relay<'a> {
     /// Our FIN has gone out.
     fin: bool,
     phase: Phase,
-    ours_ended: Option<Instant>,
-    peers_ended: Option<Instant>,
+    ours_ended: End,
+    peers_ended: End,
     closed_first: Option<Side>,
     /// The peer's socket failed when we wrote; what it sent before is still being delivered.
     broken: Option<io::Error>,
@@ -109,6 +109,13 @@ pub struct Relay<'a> {
     look: Duration,
     unacknowledged: u64,
     oversized: u64,
+}
+
+/// Whether a direction has ended by itself, and when, where the time counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    has_come: bool,
+    at: Option<Instant>,
 }
 
 /// Where the conversation stands.
@@ -139,11 +146,14 @@ impl<'a> Relay<'a> {
     /// A conversation on the socket `peer` that has not moved anything yet.
     pub fn new(
         peer: BorrowedFd<'a>,
-        flows: Box<Flows<'a>>,
+        mut flows: Box<Flows<'a>>,
         closing: Closing,
         deadline: Option<Deadline>,
         log: &'a Log,
     ) -> Self {
+        if closing.is_timed() {
+            flows.outgoing.iter_mut().chain(&mut flows.incoming).for_each(Flow::time);
+        }
         Self {
             peer,
             flows,
@@ -159,8 +169,8 @@ impl<'a> Relay<'a> {
             was_cut: false,
             fin: false,
             phase: Phase::Talking,
-            ours_ended: None,
-            peers_ended: None,
+            ours_ended: End::default(),
+            peers_ended: End::default(),
             closed_first: None,
             broken: None,
             last_words: false,
@@ -254,7 +264,7 @@ impl<'a> Relay<'a> {
         let lost = self.flows.incoming.as_ref().is_some_and(Flow::is_lost);
         // What our input's end has decided (an acknowledgement to wait for, a reset) is carried out first.
         let undecided = matches!(self.phase, Phase::Talking) && !self.last_words;
-        if lost && undecided && self.ours_ended.is_some() {
+        if lost && undecided && self.ours_ended.has_come {
             self.end_beyond();
         }
     }
@@ -274,12 +284,12 @@ impl<'a> Relay<'a> {
             Side::We => (&mut self.ours_ended, self.flows.incoming.as_ref()),
             Side::Peer => (&mut self.peers_ended, self.flows.outgoing.as_ref()),
         };
-        *own = Some(Instant::now());
+        *own = End { has_come: true, at: self.closing.is_timed().then(Instant::now) };
         let other_ended = other.is_none_or(|flow| flow.state() == State::Done);
         self.closed_first.get_or_insert(side);
         self.log.say(&Event::End { side: side.word() });
         self.show_end(side);
-        if side == Side::We && self.peers_ended.is_none() {
+        if side == Side::We && !self.peers_ended.has_come {
             self.probe_beyond();
         }
         match self.phase {

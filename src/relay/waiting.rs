@@ -143,17 +143,16 @@ impl Relay<'_> {
     }
 
     fn next_look(&self) -> Option<Instant> {
-        let now = Instant::now();
         match &self.phase {
             Phase::Closing(_, teardown) => return self.next_glance().or_else(|| Some(teardown.until())),
             Phase::Crossing(..) => return Some(Crossing::until()),
-            Phase::Over(_) => return Some(now),
-            _ if self.flows.each().any(Flow::is_ready) => return Some(now),
+            Phase::Over(_) => return Some(Instant::now()),
+            _ if self.flows.each().any(Flow::is_ready) => return Some(Instant::now()),
             _ => {}
         }
-        let acknowledged = matches!(self.phase, Phase::Acknowledging).then(|| now + self.look);
-        let gate = self.flows.each().any(Flow::is_shut).then(|| now + GATE);
-        let retry = self.flows.each().any(Flow::needs_a_retry).then(|| now + RETRY);
+        let acknowledged = matches!(self.phase, Phase::Acknowledging).then(|| Instant::now() + self.look);
+        let gate = self.flows.each().any(Flow::is_shut).then(|| Instant::now() + GATE);
+        let retry = self.flows.each().any(Flow::needs_a_retry).then(|| Instant::now() + RETRY);
         let kept = self.flows.each().filter_map(Flow::keeps_until).min();
         let due = self.clock().next().map(|(at, _)| at);
         [acknowledged, gate, retry, kept, due, self.next_glance(), self.stalls_at()].into_iter().flatten().min()
@@ -169,8 +168,8 @@ impl Relay<'_> {
         Clock {
             closing: &self.closing,
             deadline: self.deadline.map(|deadline| deadline.at),
-            ours: hand(self.flows.outgoing.as_ref(), self.ours_ended),
-            peers: hand(self.flows.incoming.as_ref(), self.peers_ended),
+            ours: hand(self.flows.outgoing.as_ref(), self.ours_ended.at),
+            peers: hand(self.flows.incoming.as_ref(), self.peers_ended.at),
             mentioned: self.mentioned,
             taken: self.taken,
         }
@@ -186,7 +185,7 @@ impl Relay<'_> {
         match due {
             _ if !takes => {}
             Due::Idle => self.taken = Some(Instant::now()),
-            _ => self.ours_ended = Some(Instant::now()),
+            _ => self.ours_ended.at = Some(Instant::now()),
         }
         takes
     }

@@ -94,6 +94,9 @@ impl<'s> Forks<'s> {
         // Where processes are forked nothing is lent: no other conversation's socket stays open with us.
         debug_assert!(self.lent.is_empty() && self.finishing.is_empty());
         (self.terms.roster, self.terms.register) = (Roster::default(), Register::default());
+        if self.terms.task.runs_a_command() {
+            self.signals.leave_children_alone();
+        }
         let report = renew(self.signals, &self.terms.log).then(|| {
             forked.unblock();
             hold(peer, number, &self.terms, self.signals, self.grace)

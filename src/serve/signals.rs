@@ -83,11 +83,14 @@ impl Signals {
         self.child.store(false, Ordering::Relaxed);
         self.question.store(false, Ordering::Relaxed);
         *self.stage() = Stage { forked: true, escalated: false };
-        // No server any more: whatever it starts is waited for by other means.
-        process::set_default(SIGCHLD);
         let fresh = sys::pipe(PipeEnds::Both)?;
         self.stop.become_one_with(&fresh)?;
         self.bell.become_one_with(&fresh)
+    }
+
+    /// The same process is to start others: it is no server any more, and they are waited for by other means.
+    pub fn leave_children_alone(&self) {
+        process::set_default(SIGCHLD);
     }
 
     /// The only poller of a forked process has been woken, and is about to look what has come. Each signal is noted before

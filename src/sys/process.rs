@@ -31,14 +31,12 @@ pub struct Child {
 
 /// The set of all signals, or the empty one.
 pub(super) fn signals(all: bool) -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: both calls write the whole set.
+    let mut set = MaybeUninit::zeroed();
+    // SAFETY: a set is a set of bits; the call writes all of them.
     unsafe {
         if all {
-            libc::sigfillset(set.as_mut_ptr())
-        } else {
-            libc::sigemptyset(set.as_mut_ptr())
-        };
+            libc::sigfillset(set.as_mut_ptr());
+        }
         set.assume_init()
     }
 }
