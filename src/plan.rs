@@ -198,6 +198,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     };
     let role = Role { transport, listens: true, keep, hearing, sharing, resolving, within, retry, tells };
     let mut conversation = converse(talk, letters, role)?;
+    conversation.keep_alive(transport, &mut options.settings);
     if hears_everybody {
         conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
         conversation.closing.idle_timeout = idle_timeout;
@@ -236,7 +237,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
 
 fn plan_going(going: Going) -> Result<Plan> {
     nonsense::refuse(&Asked::of_going(&going))?;
-    let Going { transport, peers, resolving, options, within, retry, check, talk, letters, .. } = going;
+    let Going { transport, peers, resolving, mut options, within, retry, check, talk, letters, .. } = going;
     let retry = retry.retry();
     let at = match peers {
         Peers::One(at) if !check.asked.check => at,
@@ -278,7 +279,8 @@ fn plan_going(going: Going) -> Result<Plan> {
         retry,
         tells: None,
     };
-    let conversation = converse(talk, letters, role)?;
+    let mut conversation = converse(talk, letters, role)?;
+    conversation.keep_alive(transport, &mut options.settings);
     let endpoint = Endpoint { transport, at };
     Ok(Plan::Connect(Box::new(ConnectPlan { endpoint, resolving, options, within, retry, conversation })))
 }
@@ -310,7 +312,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     let (joined, copies) = (what.joined(&ends, &says, role.transport), what.no_splice);
     let task = if let Some(to) = what.to {
         let Role { resolving, within, retry, tells, .. } = role;
-        Task::Forward(Forward { to, resolving, within, retry, tells })
+        Task::Forward(Forward { to, resolving, options: Dialing::default(), within, retry, tells })
     } else if let Some(line) = what.sh {
         Task::Command(Command::shell(line, joined, server))
     } else if !what.command.is_empty() {

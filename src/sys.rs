@@ -32,7 +32,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 pub use self::socket::{
     Credentials, abort_on_close, disconnect, fast_open_connect, fast_open_listener, has_hung_up, interface_index,
-    keep_alive, next_packet, peer_credentials, probe, shutdown_write, take_error, unacknowledged,
+    next_packet, peer_credentials, probe, set_blocking, shutdown_write, take_error, unacknowledged,
 };
 pub use rustix::event::{PollFd, PollFlags};
 pub use rustix::process::{Pid, Signal};

@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use super::{Called, Circumstances, Partner, Wiring, reach, stages};
 use crate::exit::{Failure, Status};
-use crate::net::calls::Calls;
+use crate::net::calls::{Calls, has_left_something};
 use crate::net::connection::Connection;
 use crate::net::dial::retry::{Retry, Tries};
 use crate::net::dial::{self, Undialed};
@@ -33,6 +33,8 @@ pub struct Forward {
     pub to: Endpoint,
     /// How its name is resolved.
     pub resolving: Resolving,
+    /// What its socket is set to.
+    pub options: Dialing,
     /// How long a try to get there may take.
     pub within: Option<Duration>,
     /// Whether to try again.
@@ -91,10 +93,6 @@ impl Forward {
             let _ = onward.reached.set(Box::new(dialed));
         }
         let other = onward.reached.get().ok_or(Called)?;
-        for socket in [partner.peer.as_fd(), other.as_fd()] {
-            // Refused where the socket knows no keepalive; there a peer that is gone shows by itself.
-            let _ = sys::keep_alive(socket);
-        }
         let (here, there) = (partner.peer.transport.has_ends(), other.transport.has_ends());
         let closing = Closing {
             input_quit_after: (!there).then_some(SILENCE),
@@ -153,7 +151,7 @@ impl Forward {
         let bound = [within, whole, deadline].into_iter().flatten().min_by_key(|(at, ..)| *at);
         let until = earliest([bound.map(|(at, ..)| at), with.until]);
         let dialed = stages::draw(log, Leg::Upstream, peer.since, |watcher| {
-            dial::dial(&self.to, self.resolving, &Dialing::default(), until, calls(peer, with), watcher)
+            dial::dial(&self.to, self.resolving, &self.options, until, calls(peer, with), watcher)
         });
         let why = match dialed {
             Ok(connection) => return Ok(connection),
@@ -197,11 +195,9 @@ fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
     times.into_iter().flatten().min()
 }
 
-/// What calls somebody away who is on the way for `peer`: its loss too, where that can be told from its silence, and
-/// nothing that it has said is still to be handed on.
+/// What calls somebody away who is on the way for `peer`: its loss too, where that can be told from its silence.
 fn calls<'c>(peer: &'c Connection, with: &Circumstances<'c>) -> Calls<'c> {
-    let partner = (peer.transport.has_ends() && !has_left_something(peer)).then(|| peer.as_fd());
-    Calls { bells: with.bells, partner }
+    Calls { bells: with.bells, partner: peer.transport.has_ends().then(|| peer.as_fd()) }
 }
 
 /// Waits until somebody calls, which it tells, or until `until`.
@@ -210,15 +206,9 @@ fn rest(calls: Calls<'_>, until: Option<Instant>) -> bool {
     sys::poll(&mut fds, until).is_ok_and(|ready| ready > 0)
 }
 
-/// Whether a peer that ended in order, and is gone, has left something to be handed on.
-fn has_left_something(peer: &Connection) -> bool {
-    let events = sys::ready(peer.as_fd(), PollFlags::empty());
-    events.contains(PollFlags::HUP) && !events.contains(PollFlags::ERR) && sys::waiting(peer.as_fd()) != Some(0)
-}
-
 fn is_gone(peer: &Connection) -> bool {
     let events = sys::ready(peer.as_fd(), PollFlags::empty());
-    peer.transport.has_ends() && events.intersects(PollFlags::HUP | PollFlags::ERR) && !has_left_something(peer)
+    peer.transport.has_ends() && events.intersects(PollFlags::HUP | PollFlags::ERR) && !has_left_something(peer.as_fd())
 }
 
 fn gone(peer: &Connection) -> anyhow::Error {

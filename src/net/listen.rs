@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use socket2::{Domain, Socket};
+use socket2::{Domain, SockAddr, Socket};
 
 use super::address::{Address, Place};
 use super::calls::Calls;
@@ -251,11 +251,21 @@ impl Listener {
                     }
                     // Where the peer is gone already there is nobody to talk to.
                     let set = self.settings.wait(&socket, peer.is_ipv6(), Moment::OnAccepted);
-                    Ok(set.ok().and_then(|()| Connection::new(socket, self.transport, &peer, true).ok()))
+                    Ok(set.ok().and_then(|()| self.connection(socket, &peer).ok()))
                 }
                 Err(e) if sys::is_about_one_connection(&e) => Ok(None),
                 Err(e) => Err(e),
             },
+        }
+    }
+
+    /// A connection's own end is where we listen, unless that is everywhere, or others may have arranged it otherwise.
+    fn connection(&self, socket: Socket, peer: &SockAddr) -> io::Result<Connection> {
+        match &self.local {
+            Address::Inet(local) if local.ip().is_unspecified() || self.activated => {
+                Connection::new(socket, self.transport, peer, true)
+            }
+            local => Ok(Connection::between(socket, self.transport, Address::of(peer)?, local.clone(), true)),
         }
     }
 

@@ -117,7 +117,7 @@ impl Setting {
             Setting::Congestion(_) => ("--congestion", Tcp, BeforeConnect, OnListener, "see net.ipv4.tcp_allowed_congestion_control"),
             Setting::FastOpen => ("--fast-open", Tcp, BeforeConnect, OnListener, "see net.ipv4.tcp_fastopen"),
             Setting::NoDelay => ("--nodelay", Tcp, BeforeConnect, OnAccepted, ""),
-            Setting::KeepAlive(_) => ("--keepalive", Tcp, BeforeConnect, OnAccepted, "1 to 32767 s, 1 to 127 probes"),
+            Setting::KeepAlive(_) => ("--keepalive", Tcp, BeforeConnect, OnListener, "1 to 32767 s, 1 to 127 probes"),
             Setting::UserTimeout(_) => ("--user-timeout", Tcp, BeforeConnect, OnAccepted, ""),
         };
         Row { name, level, going, waiting, advice }
@@ -219,6 +219,15 @@ impl Settings {
     /// The same without data in the SYN: there is none.
     pub fn forget_fast_open(&mut self) {
         self.0.retain(|setting| *setting != Setting::FastOpen);
+    }
+
+    /// Keepalive as it was asked for; where it was not, it is from now on, as usual.
+    pub fn keep_alive(&mut self) -> Setting {
+        let asked = self.iter().find(|setting| matches!(setting, Setting::KeepAlive(_))).cloned();
+        asked.unwrap_or_else(|| {
+            self.add(Some(Setting::KeepAlive(Keepalive::USUAL)));
+            Setting::KeepAlive(Keepalive::USUAL)
+        })
     }
 
     /// Whether the size of the receive buffer was asked for.

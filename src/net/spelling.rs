@@ -16,6 +16,10 @@ pub struct Keepalive {
 }
 
 impl Keepalive {
+    /// One who does not answer for two minutes is gone.
+    pub const USUAL: Self =
+        Self { idle: Duration::from_secs(60), interval: Some(Duration::from_secs(10)), count: Some(6) };
+
     /// Reads `IDLE[,INTERVAL[,COUNT]]`, the times by `time`. The kernel counts whole seconds.
     pub fn parse(word: &str, time: impl Fn(&str) -> Result<Duration, String>) -> Result<Self, String> {
         let whole = |word: &str| match time(word)? {

@@ -1,10 +1,12 @@
-//! All that was asked, as one value, for those who look for combinations without sense and for what follows from none
-//! being given. It refuses nothing.
+//! All that was asked, as one value, for those who look for combinations without sense and for what follows where
+//! something is not. It refuses nothing.
 
 use std::time::Duration;
 
+use super::Conversation;
 use super::typed::{Going, Waiting};
 use crate::cli::groups::{EndArgs, LetterArgs, ManyArgs, PrivilegeArgs, RetryArgs, SayArgs, ShareArgs, WhatArgs};
+use crate::handler::Task;
 use crate::handler::command::Joined;
 use crate::net::endpoint::Site;
 use crate::net::options::{Setting, Settings};
@@ -166,4 +168,17 @@ impl<'a> Asked<'a> {
 /// What stands before the colon of `USER:GROUP`.
 pub(super) fn user_of(word: &str) -> &str {
     word.split_once(':').map_or(word, |(user, _)| user)
+}
+
+impl Conversation {
+    /// One that is forwarded has keepalive on both sides: as was asked for, or the usual one. Where there is none, a peer
+    /// that is gone shows by itself.
+    pub(super) fn keep_alive(&mut self, transport: Transport, settings: &mut Settings) {
+        let Task::Forward(forward) = &mut self.task else { return };
+        let keepalive =
+            if transport == Transport::Tcp { settings.keep_alive() } else { Settings::default().keep_alive() };
+        if forward.to.transport == Transport::Tcp {
+            forward.options.settings.add(Some(keepalive));
+        }
+    }
 }

@@ -101,7 +101,7 @@ impl Relay<'_> {
 
     /// Whether both ends have been exchanged: there is nothing left to hear, and nothing of ours that a close could
     /// destroy.
-    fn is_finished(&self) -> bool {
+    pub(super) fn is_finished(&self) -> bool {
         let said = self.flows.each().any(|flow| flow.reader() == Reader::Peer && flow.is_finished());
         said && self.peers_ended.has_come
     }

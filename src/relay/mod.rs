@@ -330,6 +330,10 @@ impl<'a> Relay<'a> {
                     self.half_close();
                 }
                 self.finish_output();
+                if self.peers_ended.has_come && self.is_deciding() && !self.is_finished() {
+                    // Of a peer that has been heard to its end nothing is left to be heard out.
+                    self.half_close();
+                }
                 self.end(Ending::Order, Patience::Full);
             }
         }

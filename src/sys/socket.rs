@@ -27,12 +27,9 @@ pub fn probe(socket: BorrowedFd<'_>, every: Duration, count: u32) -> io::Result<
     Ok(())
 }
 
-/// Turns keepalive on (tcp(7)): a peer that does not answer for two minutes is gone.
-pub fn keep_alive(socket: BorrowedFd<'_>) -> io::Result<()> {
-    sockopt::set_tcp_keepidle(socket, Duration::from_secs(60))?;
-    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10))?;
-    sockopt::set_tcp_keepcnt(socket, 6)?;
-    Ok(sockopt::set_socket_keepalive(socket, true)?)
+/// From now on who reads or writes the socket waits, unless it says otherwise.
+pub fn set_blocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(socket, false)?)
 }
 
 /// Takes the peer of a datagram socket away from it (connect(2) with `AF_UNSPEC`): it hears everybody again.

@@ -20,6 +20,10 @@ mod services;
 mod side;
 
 use std::time::Duration;
+use std::{fs, io};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use socket2::Socket;
 
 use self::side::{Far, Kind, Near};
 
@@ -40,6 +44,35 @@ fn forward(kind: Kind, flags: &[&str], endpoint: &str) -> Tool {
         Kind::Unix => launch.listen_unix(args),
         Kind::Dgram => launch.listen_unix([&["--type", "dgram"], &args[..]].concat()),
         Kind::Seqpacket => launch.listen_unix([&["--type", "seqpacket"], &args[..]].concat()),
+    }
+}
+
+/// The connections that a process holds, taken from it as they are.
+fn connections(tool: &Tool) -> Vec<Socket> {
+    let number = tool.id().try_into().ok().and_then(Pid::from_raw).expect("a number");
+    let process = pidfd_open(number, PidfdFlags::empty()).expect("a process");
+    let all = fs::read_dir(format!("/proc/{}/fd", tool.id())).expect("its descriptors");
+    let taken = all.filter_map(|entry| {
+        let number = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()
+    });
+    taken.map(Socket::from).filter(|socket| socket.peer_addr().is_ok()).collect()
+}
+
+/// On both sides, as usual or as it was asked for.
+#[test]
+fn both_sides_are_kept_alive() {
+    for (flags, wanted) in [(&[][..], (true, 60, 10, 6)), (&["--keepalive", "33,4,5"], (true, 33, 4, 5))] {
+        let far = PeerListener::tcp();
+        let tool = forward(Kind::Tcp, flags, &far.addr().to_string());
+        let _near = PeerStream::tcp(tool.addr());
+        let _met = far.accept();
+        let kept = |socket: &Socket| -> io::Result<_> {
+            let (time, interval) = (socket.tcp_keepalive_time()?, socket.tcp_keepalive_interval()?);
+            Ok((socket.keepalive()?, time.as_secs(), interval.as_secs(), socket.tcp_keepalive_retries()?))
+        };
+        let found: Vec<_> = connections(&tool).iter().map(|socket| kept(socket).expect("its options")).collect();
+        assert_eq!(found, [wanted; 2]);
     }
 }
 

@@ -300,10 +300,12 @@ impl Attempt {
 
     /// The winner, blocking as every connection is.
     fn connection(self, transport: Transport) -> io::Result<Connection> {
-        self.socket.set_nonblocking(false)?;
-        // A SYN that waits for the first data has no peer yet; whom the peer has reset, none any more: it has been heard
-        // perhaps, and the conversation ends by that RST.
-        let peer = self.socket.peer_addr().unwrap_or(self.to);
+        sys::set_blocking(self.socket.as_fd())?;
+        // Whom the peer has reset has none any more: it has been heard perhaps, and the conversation ends by that RST.
+        let peer = match self.to.as_socket() {
+            Some(to) if !to.ip().is_unspecified() => self.to,
+            _ => self.socket.peer_addr().unwrap_or(self.to),
+        };
         let mut connection = Connection::new(self.socket, transport, &peer, false)?;
         // Where nobody listens the kernel may choose the very port that we go to: then we have met ourselves.
         if transport == Transport::Tcp && connection.local == connection.peer {
