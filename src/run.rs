@@ -49,7 +49,6 @@ pub fn run(line: &[OsString]) -> Status {
         }
     };
     let planned = plan::plan(command).and_then(|plan| Ok((open_log(&plan)?, plan)));
-    sys::heap::settle();
     let (log, done) = match planned {
         Err(e) => (log, Err(e)),
         Ok((log, plan)) => {
@@ -161,11 +160,13 @@ impl Conversation {
     }
 }
 
-/// On the heap, as all that a server and its conversations write: it lies together there.
+/// The signals, which are heard from now on. With that the start is over: what a server and its conversations write is
+/// allocated from here on, and lies together.
 fn signals(hearing: Hearing) -> Result<Box<Signals>> {
-    Signals::new(hearing)
-        .map(Box::new)
-        .map_err(|e| Failure::error(Status::Failure, format!("cannot listen for signals: {}", reason(&e))))
+    let signals = Signals::new(hearing)
+        .map_err(|e| Failure::error(Status::Failure, format!("cannot listen for signals: {}", reason(&e))))?;
+    sys::heap::settle();
+    Ok(Box::new(signals))
 }
 
 fn stopped(signals: &Signals) -> Status {

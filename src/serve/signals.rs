@@ -78,10 +78,14 @@ impl Signals {
     /// server is not disturbed by them. The handlers stay as they are; only what they write to is another pipe, one for
     /// all: it has one poller, who is to [`calm`](Self::calm) it.
     pub fn renew(&self) -> io::Result<()> {
-        self.last.store(0, Ordering::Relaxed);
-        self.hangup.store(false, Ordering::Relaxed);
-        self.child.store(false, Ordering::Relaxed);
-        self.question.store(false, Ordering::Relaxed);
+        // What is not written is not copied.
+        if self.received().is_some() {
+            self.last.store(0, Ordering::Relaxed);
+        }
+        let flags = [&self.hangup, &self.child, &self.question];
+        for flag in flags.into_iter().filter(|flag| flag.load(Ordering::Relaxed)) {
+            flag.store(false, Ordering::Relaxed);
+        }
         *self.stage() = Stage { forked: true, escalated: false };
         let fresh = sys::pipe(PipeEnds::Both)?;
         self.stop.become_one_with(&fresh)?;
@@ -136,7 +140,8 @@ impl Signals {
     }
 
     fn take(&self, wanted: &AtomicBool) -> bool {
-        let taken = wanted.swap(false, Ordering::SeqCst);
+        // As in `renew`.
+        let taken = wanted.load(Ordering::SeqCst) && wanted.swap(false, Ordering::SeqCst);
         if taken {
             self.bell.silence();
             let all = [(SIGHUP, &self.hangup), (SIGCHLD, &self.child), (SIGUSR1, &self.question)];
