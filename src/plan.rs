@@ -198,7 +198,7 @@ fn plan_listen(waiting: Waiting) -> Result<ListenPlan> {
     };
     let role = Role { transport, listens: true, keep, hearing, sharing, resolving, within, retry, tells };
     let mut conversation = converse(talk, letters, role)?;
-    conversation.keep_alive(transport, &mut options.settings);
+    conversation.keep_alive(transport, &mut options.settings, matches!(site, Site::At(_)));
     if hears_everybody {
         conversation.task = Task::Stdio(Stdio { speaking: Speaking::No, output: Output::Staying, crlf: false });
         conversation.closing.idle_timeout = idle_timeout;
@@ -280,7 +280,7 @@ fn plan_going(going: Going) -> Result<Plan> {
         tells: None,
     };
     let mut conversation = converse(talk, letters, role)?;
-    conversation.keep_alive(transport, &mut options.settings);
+    conversation.keep_alive(transport, &mut options.settings, true);
     let endpoint = Endpoint { transport, at };
     Ok(Plan::Connect(Box::new(ConnectPlan { endpoint, resolving, options, within, retry, conversation })))
 }
@@ -312,7 +312,7 @@ fn converse(asked: TalkArgs, letters: LetterArgs, role: Role) -> Result<Conversa
     let (joined, copies) = (what.joined(&ends, &says, role.transport), what.no_splice);
     let task = if let Some(to) = what.to {
         let Role { resolving, within, retry, tells, .. } = role;
-        Task::Forward(Forward { to, resolving, options: Dialing::default(), within, retry, tells })
+        Task::Forward(Forward { to, resolving, options: Dialing::default(), keeps_peer: false, within, retry, tells })
     } else if let Some(line) = what.sh {
         Task::Command(Command::shell(line, joined, server))
     } else if !what.command.is_empty() {

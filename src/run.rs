@@ -160,7 +160,7 @@ impl Conversation {
     }
 }
 
-/// The signals, which are heard from now on. With that the start is over: what a server and its conversations write is
+/// The signals, which are heard from now on: what may block without looking for them has been opened before. With that the start is over: what a server and its conversations write is
 /// allocated from here on, and lies together.
 fn signals(hearing: Hearing) -> Result<Box<Signals>> {
     let signals = Signals::new(hearing)

@@ -67,6 +67,12 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Knows of no command and no conversation: in a new process; and where a server begins, so that what it writes lies
+    /// together.
+    pub fn begin_anew(&mut self) {
+        (self.roster, self.register) = (Roster::default(), Register::default());
+    }
+
     fn circumstances<'c>(
         &'c self,
         number: usize,

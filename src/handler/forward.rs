@@ -35,6 +35,8 @@ pub struct Forward {
     pub resolving: Resolving,
     /// What its socket is set to.
     pub options: Dialing,
+    /// The peer has its keepalive from us, not from its listener, which is others' too.
+    pub keeps_peer: bool,
     /// How long a try to get there may take.
     pub within: Option<Duration>,
     /// Whether to try again.
@@ -69,8 +71,10 @@ impl Onward {
 enum Untried {
     /// Somebody calls, the peer perhaps, which is gone.
     Called,
-    /// It failed, and when to try again, if at all.
-    Failed(anyhow::Error, Option<Instant>),
+    /// It failed, and is to be tried again then.
+    Failed(anyhow::Error, Instant),
+    /// It failed for good, within this bound.
+    Given(anyhow::Error, Option<(Duration, &'static str)>),
 }
 
 impl Forward {
@@ -93,6 +97,9 @@ impl Forward {
             let _ = onward.reached.set(Box::new(dialed));
         }
         let other = onward.reached.get().ok_or(Called)?;
+        if self.keeps_peer {
+            partner.peer.keep_alive();
+        }
         let (here, there) = (partner.peer.transport.has_ends(), other.transport.has_ends());
         let closing = Closing {
             input_quit_after: (!there).then_some(SILENCE),
@@ -117,12 +124,12 @@ impl Forward {
                 Some(at) => rest(calls(peer, with), earliest([Some(at), with.until])),
                 None => match self.try_once(&log, peer, &mut tries, with) {
                     Ok(connection) => return self.tell(connection, peer),
-                    Err(Untried::Failed(failure, Some(again))) => {
+                    Err(Untried::Failed(failure, again)) => {
                         failed = Some((failure, again));
                         continue;
                     }
-                    Err(Untried::Failed(last, None)) => {
-                        return Err(reach::last_word(failed.map(|(before, _)| before), last, &tries));
+                    Err(Untried::Given(last, bound)) => {
+                        return Err(reach::last_word(failed.map(|(before, _)| before), last, bound));
                     }
                     Err(Untried::Called) => true,
                 },
@@ -162,15 +169,16 @@ impl Forward {
             }
             Err(why) => why,
         };
-        let failure = reach::failure("forward to", &self.to, &why, bound.map(|(_, asked, option)| (asked, option)));
+        let bound = bound.map(|(_, asked, option)| (asked, option));
+        let failure = reach::failure("forward to", &self.to, &why, bound);
         let again = tries.after(why.fate(), Instant::now()).filter(|_| !matches!(why, Undialed::Unset(_)));
-        let Some(at) = again else { return Err(Untried::Failed(failure, None)) };
+        let Some(at) = again else { return Err(Untried::Given(failure, bound)) };
         if let Some((_, asked, _)) = deadline.filter(|(deadline, ..)| at >= *deadline) {
             let sentence = format!("{failure}; no more tries before {} are over (--deadline)", span(asked));
-            return Err(Untried::Failed(Failure::error(Status::TimedOut, sentence), None));
+            return Err(Untried::Given(Failure::error(Status::TimedOut, sentence), None));
         }
         with.log.say(&Event::Again { why: &failure.to_string(), after: at.saturating_duration_since(Instant::now()) });
-        Err(Untried::Failed(failure, Some(at)))
+        Err(Untried::Failed(failure, at))
     }
 
     /// Tells the other peer who called, before anything else.

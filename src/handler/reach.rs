@@ -2,12 +2,11 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::exit::{Failure, Status};
 use crate::net::dial::Undialed;
 use crate::net::dial::fate::Fate;
-use crate::net::dial::retry::Tries;
 use crate::net::endpoint::Endpoint;
 use crate::net::options::Unset;
 use crate::net::transport::Transport;
@@ -48,12 +47,16 @@ pub fn failure(
     Failure::error(status(why.fate()), format!("cannot {doing} {endpoint}: {sentence}"))
 }
 
-/// What is known when the tries are over: the end of `--retry-for` that cuts off a try says nothing of the peer, so there
-/// the failure `before` it stands.
-pub fn last_word(before: Option<anyhow::Error>, last: anyhow::Error, tries: &Tries) -> anyhow::Error {
-    let over = tries.bound().filter(|(at, _)| Instant::now() >= *at && Failure::status(&last) == Status::TimedOut);
-    match (before, over) {
-        (Some(before), Some((_, asked))) => {
+/// What is known when the tries are over: the end of `--retry-for`, where it was the try's bound and cut it off, says
+/// nothing of the peer, so there the failure `before` it stands.
+pub fn last_word(
+    before: Option<anyhow::Error>,
+    last: anyhow::Error,
+    bound: Option<(Duration, &'static str)>,
+) -> anyhow::Error {
+    let is_cut_off = Failure::status(&last) == Status::TimedOut;
+    match (before, bound) {
+        (Some(before), Some((asked, "--retry-for"))) if is_cut_off => {
             let sentence = format!("{before}; the last try was cut off after {} (--retry-for)", span(asked));
             Failure::error(Failure::status(&before), sentence)
         }

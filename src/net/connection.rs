@@ -17,6 +17,7 @@ use super::address::Address;
 use super::endpoint::UnixName;
 use super::path::OwnPath;
 use super::proxy::Caller;
+use super::spelling::Keepalive;
 use super::switch::Bond;
 use super::transport::Transport;
 use crate::relay::end::{Packets, Post, Sink, Source};
@@ -104,6 +105,12 @@ impl Connection {
         self.local = to;
         // They are those of who stands between.
         self.credentials = None;
+    }
+
+    /// A peer that does not answer for two minutes is gone, from now on. Where the socket knows no keepalive, one that is
+    /// gone shows by itself.
+    pub fn keep_alive(&self) {
+        let _ = self.socket.set_tcp_keepalive(&Keepalive::USUAL.times());
     }
 
     /// The internet address of who connected, if it has one: that of the peer, or of who speaks for it.

@@ -247,7 +247,7 @@ impl Listener {
                 Ok((socket, peer)) => {
                     if self.activated {
                         // Whoever came before us has inherited nothing; what is a listener's alone is refused here.
-                        let _ = self.settings.wait(&socket, peer.is_ipv6(), Moment::OnListener);
+                        self.settings.wait_where_allowed(&socket, peer.is_ipv6(), Moment::OnListener);
                     }
                     // Where the peer is gone already there is nobody to talk to.
                     let set = self.settings.wait(&socket, peer.is_ipv6(), Moment::OnAccepted);

@@ -221,13 +221,9 @@ impl Settings {
         self.0.retain(|setting| *setting != Setting::FastOpen);
     }
 
-    /// Keepalive as it was asked for; where it was not, it is from now on, as usual.
-    pub fn keep_alive(&mut self) -> Setting {
-        let asked = self.iter().find(|setting| matches!(setting, Setting::KeepAlive(_))).cloned();
-        asked.unwrap_or_else(|| {
-            self.add(Some(Setting::KeepAlive(Keepalive::USUAL)));
-            Setting::KeepAlive(Keepalive::USUAL)
-        })
+    /// Keepalive, if it was asked for.
+    pub fn keepalive(&self) -> Option<Setting> {
+        self.iter().find(|setting| matches!(setting, Setting::KeepAlive(_))).cloned()
     }
 
     /// Whether the size of the receive buffer was asked for.
@@ -248,6 +244,13 @@ impl Settings {
     /// Applies what is due in `listen` at this moment.
     pub(super) fn wait(&self, socket: &Socket, v6: bool, moment: Moment) -> Result<(), Unset> {
         self.each(|row| row.waiting == moment, |setting| setting.set(socket, v6, true))
+    }
+
+    /// The same, as far as the kernel allows it.
+    pub(super) fn wait_where_allowed(&self, socket: &Socket, v6: bool, moment: Moment) {
+        for setting in self.iter().filter(|setting| setting.row().waiting == moment) {
+            let _ = setting.set(socket, v6, true);
+        }
     }
 
     /// Applies what is due in `listen` on a socket that is bound.

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::calls::Calls;
@@ -51,7 +52,7 @@ pub struct Lookup {
 #[derive(Debug)]
 enum State {
     Known(io::Result<Vec<SocketAddr>>),
-    Asked { woken: OwnedFd, answer: Receiver<io::Result<Vec<SocketAddr>>> },
+    Asked { woken: OwnedFd, answer: Receiver<io::Result<Vec<SocketAddr>>>, thread: JoinHandle<()> },
     Told,
 }
 
@@ -83,10 +84,14 @@ impl Lookup {
         let found = match std::mem::replace(&mut self.state, State::Told) {
             State::Known(found) => found,
             State::Told => return None,
-            State::Asked { woken, answer } => match answer.try_recv() {
-                Ok(found) => found,
+            State::Asked { woken, answer, thread } => match answer.try_recv() {
+                Ok(found) => {
+                    // It has nothing left to do: a process that forks later has one thread again.
+                    let _ = thread.join();
+                    found
+                }
                 Err(TryRecvError::Empty) => {
-                    self.state = State::Asked { woken, answer };
+                    self.state = State::Asked { woken, answer, thread };
                     return None;
                 }
                 Err(TryRecvError::Disconnected) => Err(io::Error::other("the resolver failed")),
@@ -145,13 +150,13 @@ fn ask(host: &str, port: u16) -> io::Result<State> {
     let (sender, answer) = mpsc::channel();
     let (woken, bell) = sys::pipe(sys::PipeEnds::Reader)?;
     let name = host.to_owned();
-    std::thread::Builder::new().name("resolver".into()).spawn(move || {
+    let thread = std::thread::Builder::new().name("resolver".into()).spawn(move || {
         let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
         // Nobody listens any more where the time ran out.
         let _ = sender.send(found.map_err(|e| explained(&e)));
         drop(bell);
     })?;
-    Ok(State::Asked { woken, answer })
+    Ok(State::Asked { woken, answer, thread })
 }
 
 /// Fails with `Interrupted` where one of the polled bells rings, with `TimedOut` at `until`.

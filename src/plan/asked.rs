@@ -12,6 +12,7 @@ use crate::net::endpoint::Site;
 use crate::net::options::{Setting, Settings};
 use crate::net::proxy::{Version, Word};
 use crate::net::resolve::Family;
+use crate::net::spelling::Keepalive;
 use crate::net::transport::Transport;
 use crate::serve::{Keep, Mode};
 
@@ -172,11 +173,15 @@ pub(super) fn user_of(word: &str) -> &str {
 
 impl Conversation {
     /// One that is forwarded has keepalive on both sides: as was asked for, or the usual one. Where there is none, a peer
-    /// that is gone shows by itself.
-    pub(super) fn keep_alive(&mut self, transport: Transport, settings: &mut Settings) {
+    /// that is gone shows by itself. A listener that `is_ours` has it for all that it accepts.
+    pub(super) fn keep_alive(&mut self, transport: Transport, settings: &mut Settings, is_ours: bool) {
         let Task::Forward(forward) = &mut self.task else { return };
-        let keepalive =
-            if transport == Transport::Tcp { settings.keep_alive() } else { Settings::default().keep_alive() };
+        let asked = settings.keepalive();
+        let keepalive = asked.clone().unwrap_or(Setting::KeepAlive(Keepalive::USUAL));
+        if transport == Transport::Tcp && asked.is_none() {
+            forward.keeps_peer = !is_ours;
+            settings.add(is_ours.then(|| keepalive.clone()));
+        }
         if forward.to.transport == Transport::Tcp {
             forward.options.settings.add(Some(keepalive));
         }

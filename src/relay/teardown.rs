@@ -20,6 +20,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Bytes dropped at a time.
 const PIECE: usize = 64 * 1024;
 
+/// Pieces dropped before anybody else has a turn: a signal, or who is to learn that they are dropped.
+const TURN: usize = 16;
+
 /// How much the peer is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
@@ -62,10 +65,14 @@ impl Teardown {
         }
     }
 
-    /// Reads and drops what is there; true when the socket can be closed.
+    /// Reads and drops what is there, or so much of it that somebody else should have a turn; true when the socket can be
+    /// closed.
     pub fn advance(&mut self, peer: BorrowedFd<'_>) -> bool {
         let mut dropped = Vec::with_capacity(PIECE);
-        while !self.over {
+        for _ in 0..TURN {
+            if self.over {
+                break;
+            }
             dropped.clear();
             match sys::read(peer, Manner::DontWait, &mut dropped) {
                 Ok(1..) => (self.silent_since, self.dropped) = (Instant::now(), true),

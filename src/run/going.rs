@@ -63,10 +63,11 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
             Err(Undialed::Stopped) => return Ok(stopped(&signals)),
             Err(why) => why,
         };
-        let failure = reach::failure("connect to", &endpoint, &why, within.map(|within| (within.asked, within.option)));
+        let bound = within.map(|within| (within.asked, within.option));
+        let failure = reach::failure("connect to", &endpoint, &why, bound);
         let hopeless = matches!(why, Undialed::Unset(_));
         let Some(at) = tries.after(why.fate(), Instant::now()).filter(|_| !hopeless) else {
-            return Err(reach::last_word(before, failure, &tries));
+            return Err(reach::last_word(before, failure, bound));
         };
         let at = deadline.map_or(at, |deadline| deadline.at.min(at));
         let after = at.saturating_duration_since(Instant::now());

@@ -49,17 +49,18 @@ pub(super) fn listen(mut plan: ListenPlan, log: &Log) -> Result<Status> {
     let first_by = bound(plan.first_within, deadline);
     let until = first_by.map(|first_by| first_by.at);
     let command_grace = if one { super::COMMAND_GRACE } else { Duration::ZERO };
+    let mut terms = plan.conversation.terms(command_grace, &privileges.variables(), log)?;
+    // One that is alone may have a terminal, and somebody to decide.
+    terms.hangup_grace = (!one).then_some(plan.grace);
+    let log = terms.log.clone();
+    let notice = Notice::new(&log);
     sys::seal_inherited();
     let signals = signals(match (one, plan.mode) {
         (true, _) => Hearing::One,
         (false, Mode::Fork) => Hearing::Processes,
         (false, _) => Hearing::Many,
     })?;
-    let mut terms = plan.conversation.terms(command_grace, &privileges.variables(), log)?;
-    // One that is alone may have a terminal, and somebody to decide.
-    terms.hangup_grace = (!one).then_some(plan.grace);
-    let log = terms.log.clone();
-    let notice = Notice::new(&log);
+    terms.begin_anew();
     let Some(listeners) = open(&plan.site, activated, (plan.resolving, &plan.options), first_by, &signals)? else {
         return Ok(stopped(&signals));
     };

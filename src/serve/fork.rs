@@ -12,10 +12,8 @@ use super::signals::Signals;
 use super::stopping::{Phase, Stopping};
 use super::{Dispatch, Front, GivenBack, Over, PAUSE, deadline};
 use crate::exit::{Failure, Status};
-use crate::handler::command::Roster;
 use crate::net::connection::Connection;
 use crate::session::lent::Lent;
-use crate::session::register::Register;
 use crate::session::{self, Attention, Call, Report, Terms, Watch};
 use crate::sys::board::Slot;
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
@@ -93,7 +91,7 @@ impl<'s> Forks<'s> {
         front.listeners.clear();
         // Where processes are forked nothing is lent: no other conversation's socket stays open with us.
         debug_assert!(self.lent.is_empty() && self.finishing.is_empty());
-        (self.terms.roster, self.terms.register) = (Roster::default(), Register::default());
+        self.terms.begin_anew();
         if self.terms.task.runs_a_command() {
             self.signals.leave_children_alone();
         }

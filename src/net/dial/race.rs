@@ -302,10 +302,7 @@ impl Attempt {
     fn connection(self, transport: Transport) -> io::Result<Connection> {
         sys::set_blocking(self.socket.as_fd())?;
         // Whom the peer has reset has none any more: it has been heard perhaps, and the conversation ends by that RST.
-        let peer = match self.to.as_socket() {
-            Some(to) if !to.ip().is_unspecified() => self.to,
-            _ => self.socket.peer_addr().unwrap_or(self.to),
-        };
+        let peer = if is_its_name(&self.to) { self.to } else { self.socket.peer_addr().unwrap_or(self.to) };
         let mut connection = Connection::new(self.socket, transport, &peer, false)?;
         // Where nobody listens the kernel may choose the very port that we go to: then we have met ourselves.
         if transport == Transport::Tcp && connection.local == connection.peer {
@@ -314,6 +311,12 @@ impl Attempt {
         connection.own_name = self.own_name;
         Ok(connection)
     }
+}
+
+/// Whether who answers at this address is called by it: not at "everywhere", nor with a zone that the kernel may drop.
+fn is_its_name(to: &SockAddr) -> bool {
+    let has_zone = |to: &SocketAddr| matches!(to, SocketAddr::V6(to) if to.scope_id() != 0);
+    to.as_socket().is_some_and(|to| !to.ip().to_canonical().is_unspecified() && !has_zone(&to))
 }
 
 /// Why there is no socket to try an address with.

@@ -81,9 +81,12 @@ echo 40000 40001 > /proc/sys/net/ipv4/ip_local_port_range || { echo skipped: no 
 for i in 1 2 3 4 5 6 7 8; do
     $fincat connect -z 127.0.0.1 40000,40001
     echo x | $fincat connect --quiet 127.0.0.1 40000; echo $?
+done
+for us in ::ffff:0.0.0.0 ::1%1 0.0.0.0; do
+    $fincat connect --quiet -p 45678 --recv-only --deadline 5s $us 45678; echo $?
 done";
     let Some(exit) = island::visit(script) else { return };
-    let wanted = "127.0.0.1 40000 refused\n127.0.0.1 40001 refused\n4\n".repeat(8);
+    let wanted = "127.0.0.1 40000 refused\n127.0.0.1 40001 refused\n4\n".repeat(8) + "4\n4\n4\n";
     assert_eq!(String::from_utf8_lossy(&exit.stdout), wanted, "{exit}");
 }
 

@@ -83,7 +83,7 @@ fn a_path_that_appears_is_met() {
 }
 
 /// Somebody who is unreachable, and then swallows every packet: when the time is over, the answer is the last one that
-/// there was, and that we stopped asking is no answer.
+/// there was, and that we stopped asking is no answer. That the conversation has no time left is one.
 #[test]
 fn a_try_that_is_cut_off_says_nothing() {
     let Some(_) = external("python3") else { return };
@@ -92,7 +92,12 @@ fn a_try_that_is_cut_off_says_nothing() {
     let client = "
 read -r addr < /mnt/addr
 python3 -c 'import socket, sys; socket.create_connection((\"127.0.0.1\", int(sys.argv[1]))).recv(1)' ${addr#*:} 2> /mnt/said";
-    for (tool, meanwhile, status) in [(connect, "", 6), (listen, client, 0)] {
+    let deadline = "$fincat connect -v --retry-for 2s --deadline 2s 192.0.2.9 80 2>&1; echo status $?";
+    let cut_off = "no route to host; the last try was cut off after 2 s (--retry-for)";
+    let late = "timed out after 2 s (--deadline)";
+    for (tool, meanwhile, words, status) in
+        [(connect, "", cut_off, 6), (listen, client, cut_off, 0), (deadline, "", late, 5)]
+    {
         let script = format!(
             "
 mkfifo /mnt/addr
@@ -105,8 +110,10 @@ wait"
         );
         let Some(exit) = island::visit(&script) else { return };
         let told = String::from_utf8_lossy(&exit.stdout).into_owned();
-        let wanted = "192.0.2.9:80: no route to host; the last try was cut off after 2 s (--retry-for)\n";
-        assert!(told.contains(wanted) && told.ends_with(&format!("status {status}\n")), "{exit}");
+        assert!(
+            told.contains(&format!("192.0.2.9:80: {words}\n")) && told.ends_with(&format!("status {status}\n")),
+            "{exit}"
+        );
     }
 }
 

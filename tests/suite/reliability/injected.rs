@@ -96,12 +96,12 @@ fn interrupted_calls_lose_nothing() {
 }
 
 /// fincat's `connect` to somebody who listens, with `rule` for its calls; None where that cannot be had.
-fn connecting(rule: &str) -> Option<(Process, PeerListener)> {
+fn connecting(host: &str, rule: &str) -> Option<(Process, PeerListener)> {
     let strace = external("strace")?;
     let listener = PeerListener::tcp();
     let port = listener.addr().port().to_string();
     let rule = format!("inject={rule}");
-    let traced = ["-f", "-o", "/dev/null", "-e", &rule, fincat(), "connect", "127.0.0.1", &port];
+    let traced = ["-f", "-o", "/dev/null", "-e", &rule, fincat(), "connect", host, &port];
     let mut tool = Launch::new().stdin(Stdin::Silent).start(strace, traced);
     wait_until("it has come, or cannot be traced", || listener.is_wanted() || !tool.is_running());
     if !listener.is_wanted() && !tool.stderr().starts_with("fincat: ") {
@@ -115,21 +115,23 @@ fn connecting(rule: &str) -> Option<(Process, PeerListener)> {
 /// arrived is delivered, and it was a reset.
 #[test]
 fn a_reset_peer_without_a_name_was_heard() {
-    let Some((mut tool, listener)) = connecting("getpeername:error=ENOTCONN") else { return };
+    let Some((mut tool, listener)) = connecting("0.0.0.0", "getpeername:error=ENOTCONN") else { return };
     let peer = listener.accept();
     peer.write("last words");
     peer.settle();
     peer.reset();
     let exit = tool.wait().expect(7);
     assert_eq!(exit.stdout, b"last words");
-    assert!(exit.stderr.contains(&format!("{}: reset by the peer", listener.addr())), "{exit}");
+    assert!(exit.stderr.contains(&format!("0.0.0.0:{}: reset by the peer", listener.addr().port())), "{exit}");
 }
 
 /// Or before connect(2) has told of its success; after a FIN that is EPIPE, and where the error was taken ECONNABORTED.
 #[test]
 fn a_reset_is_one_whatever_connect_calls_it() {
     for error in ["ECONNRESET", "EPIPE", "ECONNABORTED"] {
-        let Some((mut tool, listener)) = connecting(&format!("connect:error={error}:when=2")) else { return };
+        let Some((mut tool, listener)) = connecting("127.0.0.1", &format!("connect:error={error}:when=2")) else {
+            return;
+        };
         let exit = tool.wait().expect(7);
         let sentence = format!("fincat: cannot connect to {}: connection reset by peer\n", listener.addr());
         assert_eq!(exit.stderr, sentence, "{error}");

@@ -6,9 +6,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, mknodat};
+use tempfile::TempDir;
+
 use super::AT_ONCE;
-use crate::kernel::{Stranger, children};
-use crate::launch::Stdin;
+use crate::kernel::{Stat, Stranger, children, wait_until};
+use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, Mode, matrix};
 use crate::pattern::{assert_same, pattern};
 use crate::peers::{Ending, PeerStream};
@@ -202,4 +205,20 @@ fn a_hangup_that_is_ignored_stays_ignored(case: Case) {
     peer.write("a line\n");
     assert_eq!(peer.read_to_end(), b"a line\n");
     assert!(tool.is_running());
+}
+
+/// Nobody has opened the other end of what it is to write or to read, so it cannot begin; it can be stopped.
+#[test]
+fn a_start_that_waits_can_be_stopped() {
+    let folder = TempDir::new().expect("a folder");
+    let fifo = folder.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, rustix::fs::Mode::RWXU, 0).expect("mkfifo");
+    let path = fifo.to_str().expect("UTF-8");
+    for args in [&["--echo", "-k", "--hexdump", path][..], &["-k", "--send-file", path]] {
+        let mut tool = Launch::new().fincat([&["listen", "127.0.0.1", "0"], args].concat());
+        let number = tool.id().try_into().expect("a process number");
+        wait_until("it waits for the other end", || Stat::of(number).is_some_and(|stat| stat.state == 'S'));
+        tool.signal(Signal::TERM);
+        tool.wait().expect_signal(Signal::TERM);
+    }
 }
