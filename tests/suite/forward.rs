@@ -27,8 +27,9 @@ use socket2::Socket;
 
 use self::side::{Far, Kind, Near};
 
+use crate::activation::started;
 use crate::datagram::{Peer, modes};
-use crate::launch::Stdin;
+use crate::launch::{Launch, Stdin};
 use crate::matrix::Mode;
 use crate::peers::{PeerListener, PeerStream};
 use crate::tool::Tool;
@@ -47,16 +48,28 @@ fn forward(kind: Kind, flags: &[&str], endpoint: &str) -> Tool {
     }
 }
 
-/// The connections that a process holds, taken from it as they are.
-fn connections(tool: &Tool) -> Vec<Socket> {
-    let number = tool.id().try_into().ok().and_then(Pid::from_raw).expect("a number");
+/// The sockets that a process holds, taken from it as they are.
+fn sockets(id: u32) -> Vec<Socket> {
+    let number = id.try_into().ok().and_then(Pid::from_raw).expect("a number");
     let process = pidfd_open(number, PidfdFlags::empty()).expect("a process");
-    let all = fs::read_dir(format!("/proc/{}/fd", tool.id())).expect("its descriptors");
+    let all = fs::read_dir(format!("/proc/{id}/fd")).expect("its descriptors");
     let taken = all.filter_map(|entry| {
         let number = entry.ok()?.file_name().to_str()?.parse().ok()?;
         pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()
     });
-    taken.map(Socket::from).filter(|socket| socket.peer_addr().is_ok()).collect()
+    taken.map(Socket::from).filter(|socket| socket.r#type().is_ok()).collect()
+}
+
+/// Whether it is kept alive, and how: seconds before the first probe and between two, and how many.
+fn kept(socket: &Socket) -> io::Result<(bool, u64, u64, u32)> {
+    let (time, interval) = (socket.tcp_keepalive_time()?, socket.tcp_keepalive_interval()?);
+    Ok((socket.keepalive()?, time.as_secs(), interval.as_secs(), socket.tcp_keepalive_retries()?))
+}
+
+/// How the connections among them are kept alive.
+fn connections(sockets: &[Socket]) -> Vec<(bool, u64, u64, u32)> {
+    let connections = sockets.iter().filter(|socket| socket.peer_addr().is_ok());
+    connections.map(|socket| kept(socket).expect("its options")).collect()
 }
 
 /// On both sides, as usual or as it was asked for.
@@ -67,13 +80,24 @@ fn both_sides_are_kept_alive() {
         let tool = forward(Kind::Tcp, flags, &far.addr().to_string());
         let _near = PeerStream::tcp(tool.addr());
         let _met = far.accept();
-        let kept = |socket: &Socket| -> io::Result<_> {
-            let (time, interval) = (socket.tcp_keepalive_time()?, socket.tcp_keepalive_interval()?);
-            Ok((socket.keepalive()?, time.as_secs(), interval.as_secs(), socket.tcp_keepalive_retries()?))
-        };
-        let found: Vec<_> = connections(&tool).iter().map(|socket| kept(socket).expect("its options")).collect();
-        assert_eq!(found, [wanted; 2]);
+        assert_eq!(connections(&sockets(tool.id())), [wanted; 2]);
     }
+}
+
+/// A listener that others go on with is left as it was; who comes by way of it is kept alive all the same.
+#[test]
+fn a_listener_of_others_is_left_as_it_was() {
+    let far = PeerListener::tcp();
+    let line = ["listen", "--activated", "--to", &far.addr().to_string()];
+    let Some((tool, addr)) = started(Launch::new(), "tcp", "", &line) else { return };
+    let near = PeerStream::tcp(addr);
+    let met = far.accept();
+    near.write("it is joined");
+    assert_eq!(met.read(12), b"it is joined");
+    let sockets = sockets(tool.id());
+    assert_eq!(connections(&sockets), [(true, 60, 10, 6); 2]);
+    let listeners: Vec<_> = sockets.iter().filter(|socket| socket.is_listener().is_ok_and(|is_one| is_one)).collect();
+    assert!(!listeners.is_empty() && listeners.iter().all(|listener| kept(listener).is_ok_and(|kept| !kept.0)));
 }
 
 modes!(every_transport_to_every_transport);
