@@ -160,8 +160,8 @@ impl Conversation {
     }
 }
 
-/// The signals, which are heard from now on: what may block without looking for them has been opened before. With that the start is over: what a server and its conversations write is
-/// allocated from here on, and lies together.
+/// The signals, which are heard from now on: what may block without looking for them has been opened before. With that
+/// the start is over: what a server and its conversations write is allocated from here on, and lies together.
 fn signals(hearing: Hearing) -> Result<Box<Signals>> {
     let signals = Signals::new(hearing)
         .map_err(|e| Failure::error(Status::Failure, format!("cannot listen for signals: {}", reason(&e))))?;

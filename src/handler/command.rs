@@ -300,7 +300,7 @@ impl Entries {
         if self.leaving {
             child.signal(Signal::TERM);
         }
-        self.children.insert(number(&child), Arc::clone(&child));
+        self.children.insert(process::number(child.pid()), Arc::clone(&child));
         child
     }
 }
@@ -344,13 +344,9 @@ impl Roster {
             // Unreaped it still holds the group's number: what is left of the group goes with it.
             child.signal(Signal::KILL);
         }
-        entries.children.remove(&number(child));
+        entries.children.remove(&process::number(child.pid()));
         child.reap()
     }
-}
-
-fn number(child: &Child) -> u32 {
-    child.pid().as_raw_nonzero().get().unsigned_abs()
 }
 
 /// A command under way.

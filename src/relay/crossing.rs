@@ -84,7 +84,7 @@ impl Crossing {
 impl<'a> Relay<'a> {
     /// It is joined to one whom we forward to; perhaps somebody sees the steps of that one.
     pub fn join(&mut self, socket: BorrowedFd<'a>, witness: Option<Witness>) {
-        self.flows.outgoing.iter_mut().chain(&mut self.flows.incoming).for_each(Flow::time);
+        self.flows.each_mut().for_each(Flow::time);
         let (gone, cut, left, broken) = (false, false, false, false);
         self.beyond = Some(Box::new(Beyond { socket, witness, gone, cut, left, broken }));
     }

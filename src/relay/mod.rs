@@ -68,9 +68,13 @@ impl<'a> Flows<'a> {
         self.outgoing.iter().chain(&self.incoming)
     }
 
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut Flow<'a>> {
+        self.outgoing.iter_mut().chain(&mut self.incoming)
+    }
+
     /// From now on no bytes are passed on by reference.
     pub fn copy(&mut self) {
-        self.outgoing.iter_mut().chain(&mut self.incoming).for_each(Flow::copy);
+        self.each_mut().for_each(Flow::copy);
     }
 }
 
@@ -152,7 +156,7 @@ impl<'a> Relay<'a> {
         log: &'a Log,
     ) -> Self {
         if closing.is_timed() {
-            flows.outgoing.iter_mut().chain(&mut flows.incoming).for_each(Flow::time);
+            flows.each_mut().for_each(Flow::time);
         }
         Self {
             peer,
@@ -194,7 +198,7 @@ impl<'a> Relay<'a> {
             self.look_at_the_clock();
             self.look_at_the_stall();
             self.look_at_the_crossing();
-            for flow in self.flows.outgoing.iter_mut().chain(&mut self.flows.incoming) {
+            for flow in self.flows.each_mut() {
                 flow.give_back();
             }
             if let Phase::Closing(_, teardown) = &mut self.phase

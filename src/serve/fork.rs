@@ -28,8 +28,8 @@ pub struct Forks<'s> {
     signals: &'s Signals,
     grace: Duration,
     /// By number, so that those of today lie together: what the server writes, a forked process copies.
-    forked: BTreeMap<Number, Conversation>,
-    lent: HashMap<Number, (Lent, Option<IpAddr>)>,
+    forked: BTreeMap<u32, Conversation>,
+    lent: HashMap<u32, (Lent, Option<IpAddr>)>,
     finishing: Vec<(Lent, Option<IpAddr>)>,
     /// The clients of commands under way, where somebody must notice that they are gone.
     vigil: Option<Vigil>,
@@ -61,9 +61,9 @@ impl<'s> Forks<'s> {
                 Some(pid) => {
                     if let (Some(vigil), Some(socket)) = (&self.vigil, lent.watched()) {
                         // Refused where there are too many of all users together: then nobody looks.
-                        let _ = vigil.add(socket, u64::from(key(pid)));
+                        let _ = vigil.add(socket, u64::from(process::number(pid)));
                     }
-                    self.lent.insert(key(pid), (lent, ip));
+                    self.lent.insert(process::number(pid), (lent, ip));
                 }
                 None => self.finishing.push((lent, ip)),
             },
@@ -83,7 +83,7 @@ impl<'s> Forks<'s> {
         let (ip, slot) = (peer.door(), peer.slot.as_ref().map(|slot| slot.index));
         // The socket is the child's now: with a copy of ours open its FIN would never go out.
         drop(peer);
-        self.forked.insert(key(forked.pid()), Conversation { child: forked, ip, slot });
+        self.forked.insert(process::number(forked.pid()), Conversation { child: forked, ip, slot });
     }
 
     /// In the new process: the conversation, then the end.
@@ -106,7 +106,7 @@ impl<'s> Forks<'s> {
     }
 
     fn bury(&mut self, pid: Pid) {
-        if let Some(Conversation { child, ip, slot }) = self.forked.remove(&key(pid)) {
+        if let Some(Conversation { child, ip, slot }) = self.forked.remove(&process::number(pid)) {
             let ended = self.terms.roster.reap(&child);
             let output_gone = matches!(ended, Ok(Ended::Killed(OUTPUT_GONE)));
             let status = match ended {
@@ -115,7 +115,7 @@ impl<'s> Forks<'s> {
                 _ => Status::Failure,
             };
             self.over.push(Over { ip, slot, report: Report { status, output_gone } });
-        } else if let Some((mut lent, ip)) = self.lent.remove(&key(pid)) {
+        } else if let Some((mut lent, ip)) = self.lent.remove(&process::number(pid)) {
             if let (Some(vigil), Some(socket)) = (&self.vigil, lent.watched()) {
                 vigil.remove(socket);
             }
@@ -132,7 +132,7 @@ impl<'s> Forks<'s> {
     fn keep_vigil(&mut self) {
         let Some(vigil) = self.vigil.as_ref().filter(|_| !self.lent.is_empty()) else { return };
         for lost in vigil.lost() {
-            if let Some((lent, _)) = Number::try_from(lost).ok().and_then(|key| self.lent.get_mut(&key)) {
+            if let Some((lent, _)) = u32::try_from(lost).ok().and_then(|key| self.lent.get_mut(&key)) {
                 lent.watched().into_iter().for_each(|socket| vigil.remove(socket));
                 lent.note_loss();
             }
@@ -178,13 +178,6 @@ fn renew(signals: &Signals, log: &Log) -> bool {
 
 /// How often that is tried, 10 s in all: meanwhile it hears nothing but KILL.
 const TRIES: u32 = 100;
-
-/// A process's number, in order.
-type Number = u32;
-
-fn key(pid: Pid) -> Number {
-    pid.as_raw_nonzero().get().unsigned_abs()
-}
 
 /// SIGPIPE, by which a forked conversation dies when standard output is gone: the server must learn of it.
 const OUTPUT_GONE: i32 = 13;

@@ -84,6 +84,11 @@ impl Child {
     }
 }
 
+/// A process's number as one that can be counted and ordered.
+pub fn number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
+}
+
 fn ended(status: rustix::process::WaitStatus) -> Ended {
     match status.terminating_signal() {
         Some(signal) => Ended::Killed(signal),
