@@ -130,7 +130,7 @@ fn print(text: &str, log: &Log) -> Status {
 impl Conversation {
     /// What its conversations have in common. Their needs are looked at first.
     fn terms(mut self, command_grace: Duration, changed: &[Variable], log: &Log) -> Result<Terms> {
-        self.task.prepare(changed)?;
+        self.task.prepare(changed, log)?;
         let log = log.clone();
         let Self { task, closing, letters, deadline, copies, progress, .. } = self;
         let dump = self.hexdump.as_deref().map(|file| {

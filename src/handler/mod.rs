@@ -100,12 +100,12 @@ impl Task {
 
     /// Looks at what the task will need, so that a mistake shows before anybody is kept waiting: the command is found,
     /// the file can be read.
-    /// Commands find `changed` variables in the place of ours.
-    pub fn prepare(&mut self, changed: &[Variable]) -> anyhow::Result<()> {
+    /// Commands find `changed` variables in the place of ours; `log` is told what standard output loses.
+    pub fn prepare(&mut self, changed: &[Variable], log: &Log) -> anyhow::Result<()> {
         match self {
             Task::Command(command) => command.prepare(changed),
             Task::Send(payload, _) => payload.check(),
-            Task::Share(share) => share.prepare(),
+            Task::Share(share) => share.prepare(log),
             Task::Stdio(_) | Task::Echo | Task::Discard | Task::Forward(_) => Ok(()),
         }
     }

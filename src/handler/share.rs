@@ -37,10 +37,10 @@ impl Share {
     }
 
     /// Opens the hub.
-    pub(super) fn prepare(&mut self) -> Result<()> {
+    pub(super) fn prepare(&mut self, log: &Log) -> Result<()> {
         let failed = |e| Failure::error(Status::Failure, format!("cannot share standard input: {}", reason(&e)));
         let file = sys::kind(sys::stdout()).is_ok_and(|kind| kind == Kind::File);
-        let hub = Hub::open(self.sharing, self.lines, self.speaks(), file).map_err(failed)?;
+        let hub = Hub::open(self.sharing, self.lines, self.speaks(), file, log).map_err(failed)?;
         self.hub = Some(hub);
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Share {
     /// Wires standard input and output to the hub.
     pub fn house<'a>(&self, log: &Log) -> Result<House<'a>> {
         let hub = self.hub()?;
-        let (outlet, inlet) = hub.house(log);
+        let (outlet, inlet) = hub.house();
         let kind = sys::kind(sys::stdin()).unwrap_or(Kind::Null);
         let speaking = self.stdio.speaks(kind).then(|| {
             let flow = Flow::new(stdio::input(kind), Sink::inlet(inlet));

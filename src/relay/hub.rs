@@ -39,7 +39,7 @@ use self::company::{Company, HOUSE, Heard, Taken};
 use self::ear::{Chunk, Ear};
 use self::seat::{Inlet, Outlet};
 use crate::sys::bell::{Bell, Turnstile};
-use crate::trace::{Event, Log};
+use crate::trace::Log;
 
 /// Where the house and the peers meet.
 #[derive(Clone, Debug)]
@@ -62,9 +62,9 @@ struct Hall {
 impl Hub {
     /// A hub to which nobody has come yet; `speaks` says whether standard input is read. With `lines`, what stays
     /// together is whole lines. With `patience`, who speaks waits for standard output even in a hub: it is a file, which
-    /// takes everything in time.
-    pub fn open(sharing: Sharing, lines: bool, speaks: bool, patience: bool) -> io::Result<Self> {
-        let house = Ear::new("standard output", sharing.limit(patience))?;
+    /// takes everything in time. `log` is told what standard output loses.
+    pub fn open(sharing: Sharing, lines: bool, speaks: bool, patience: bool, log: &Log) -> io::Result<Self> {
+        let house = Ear::new("standard output", log, sharing.limit(patience))?;
         let house_bell = Arc::clone(&house.bell);
         let company = Mutex::new(Company::new(sharing, house, speaks));
         let (to_peers, to_house) = (Turnstile::new(false)?, Turnstile::new(true)?);
@@ -73,10 +73,10 @@ impl Hub {
     }
 
     /// The ends that standard output and standard input are wired to; to be asked for once.
-    pub fn house(&self, log: &Log) -> (Outlet, Inlet) {
+    pub fn house(&self) -> (Outlet, Inlet) {
         let bell = Arc::clone(&self.0.house_bell);
         // What one peer said is not to be written together with what another one did.
-        (Outlet::new(self.clone(), HOUSE, bell, log).apart(), Inlet::new(self.clone(), HOUSE, log))
+        (Outlet::new(self.clone(), HOUSE, bell).apart(), Inlet::new(self.clone(), HOUSE))
     }
 
     /// Somebody has been admitted who will join, or give up.
@@ -97,7 +97,7 @@ impl Hub {
     /// A peer that was expected comes, to hear and to be heard. It leaves as its ends are dropped. Fails for want of a
     /// descriptor.
     pub fn join(&self, name: &str, log: &Log) -> io::Result<(Outlet, Inlet)> {
-        let ear = Ear::new(name, self.0.sharing.limit(false))?;
+        let ear = Ear::new(name, log, self.0.sharing.limit(false))?;
         let bell = Arc::clone(&ear.bell);
         let number = {
             let mut company = self.lock();
@@ -108,7 +108,7 @@ impl Hub {
             self.let_pass(&company);
             number
         };
-        Ok((Outlet::new(self.clone(), number, bell, log), Inlet::new(self.clone(), number, log)))
+        Ok((Outlet::new(self.clone(), number, bell), Inlet::new(self.clone(), number)))
     }
 
     /// Standard output is gone: every peer that speaks to it learns of it.
@@ -149,7 +149,7 @@ impl Hub {
 
     /// Hands a chunk to all who hear the speaker. `WouldBlock` where it has to wait, `BrokenPipe` where standard
     /// output is gone.
-    fn hand_out(&self, speaker: u64, chunk: &Chunk, log: &Log) -> io::Result<()> {
+    fn hand_out(&self, speaker: u64, chunk: &Chunk) -> io::Result<()> {
         if speaker != HOUSE && self.0.output_gone.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -162,7 +162,7 @@ impl Hub {
             self.let_pass(&company);
             heard
         };
-        awaken(&heard, log);
+        awaken(&heard);
         Ok(())
     }
 
@@ -180,9 +180,9 @@ impl Hub {
     }
 
     /// A speaker has finished, with these last words perhaps, which do not wait.
-    fn fall_silent(&self, speaker: u64, words: Option<&Chunk>, log: &Log) {
+    fn fall_silent(&self, speaker: u64, words: Option<&Chunk>) {
         let heard = self.change(|company| company.fall_silent(speaker, words));
-        awaken(&heard, log);
+        awaken(&heard);
     }
 
     /// Makes a change after which somebody may have nobody left to hear, or room again.
@@ -209,7 +209,7 @@ impl Hub {
     }
 }
 
-fn awaken(heard: &Heard, log: &Log) {
+fn awaken(heard: &Heard) {
     heard.awakened.iter().for_each(|bell| bell.ring());
-    heard.behind.iter().for_each(|who| log.say(&Event::Behind { who }));
+    heard.behind.iter().for_each(|owner| owner.fall_behind());
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::ear::{Chunk, Ear, Limit};
+use super::ear::{Chunk, Ear, Limit, Owner};
 use crate::sys::bell::Bell;
 
 /// Under `--fan-out`, bytes that wait for a listener before the speaker waits.
@@ -77,8 +77,8 @@ pub(super) enum Taken {
 pub(super) struct Heard {
     /// The bells of those for whom nothing was waiting before.
     pub(super) awakened: Vec<Arc<Bell>>,
-    /// The names of those who begin to lose.
-    pub(super) behind: Vec<Arc<str>>,
+    /// Those who begin to lose.
+    pub(super) behind: Vec<Arc<Owner>>,
 }
 
 impl Company {
@@ -169,7 +169,7 @@ impl Company {
             let (was_empty, was_full, had_lost) = (ear.queue.is_empty(), ear.is_full(), ear.lost > 0);
             match ear.take(chunk) {
                 true if was_empty => heard.awakened.push(Arc::clone(&ear.bell)),
-                false if !had_lost => heard.behind.push(Arc::clone(&ear.name)),
+                false if !had_lost => heard.behind.push(Arc::clone(&ear.owner)),
                 _ => {}
             }
             filled += usize::from(*listener != HOUSE && !was_full && ear.is_full());
@@ -195,9 +195,12 @@ impl Company {
         }
     }
 
-    /// A listener leaves. The house never does.
+    /// A listener leaves. Of the house, an ear stays that has heard nothing yet.
     pub(super) fn leave(&mut self, listener: u64) -> Option<Ear> {
-        let ear = if listener == HOUSE { None } else { self.ears.remove(&listener) }?;
+        if listener == HOUSE {
+            return self.ears.get_mut(&HOUSE).map(Ear::part);
+        }
+        let ear = self.ears.remove(&listener)?;
         self.full -= usize::from(ear.is_full());
         Some(ear)
     }
@@ -220,11 +223,12 @@ impl Company {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Log;
 
     const HUB: Sharing = Sharing::Hub { queue: 1000 };
 
     fn ear(sharing: Sharing) -> Ear {
-        Ear::new("somebody", sharing.limit(false)).unwrap()
+        Ear::new("somebody", &Log::default(), sharing.limit(false)).unwrap()
     }
 
     /// A house that speaks, and two peers: 1 and 2.
@@ -300,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_hub_waits_for_a_file() {
-        let mut company = Company::new(HUB, Ear::new("file", HUB.limit(true)).unwrap(), true);
+        let mut company = Company::new(HUB, Ear::new("file", &Log::default(), HUB.limit(true)).unwrap(), true);
         let peer = company.join(ear(HUB));
         say(&mut company, peer, &"x".repeat(WINDOW));
         assert!(!company.has_room(peer) && company.has_room(HOUSE));

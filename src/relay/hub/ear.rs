@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::sys::bell::Bell;
+use crate::trace::{Event, Log};
 
 /// What the smallest chunk counts for: its place in a queue costs something too.
 const LEAST: usize = 64;
@@ -21,11 +22,25 @@ pub(super) enum Limit {
     Lose(usize),
 }
 
-/// What waits for one who listens.
+/// Whose an ear is, and where it is told what becomes of it.
+#[derive(Debug)]
+pub(super) struct Owner {
+    name: String,
+    log: Log,
+}
+
+impl Owner {
+    /// Says that it begins to lose.
+    pub(super) fn fall_behind(&self) {
+        self.log.say(&Event::Behind { who: &self.name });
+    }
+}
+
+/// What waits for one who listens. Dropped, it says how much was lost.
 #[derive(Debug)]
 pub(super) struct Ear {
-    /// Whose it is, for messages.
-    pub(super) name: Arc<str>,
+    /// Whose it is.
+    pub(super) owner: Arc<Owner>,
     /// Rings when something comes.
     pub(super) bell: Arc<Bell>,
     /// What has come.
@@ -42,9 +57,16 @@ fn weight(chunk: &Chunk) -> usize {
 
 impl Ear {
     /// Nothing waits yet. Fails for want of a descriptor.
-    pub(super) fn new(name: &str, limit: Limit) -> io::Result<Self> {
+    pub(super) fn new(name: &str, log: &Log, limit: Limit) -> io::Result<Self> {
         let bell = Arc::new(Bell::new()?);
-        Ok(Self { name: name.into(), bell, queue: VecDeque::new(), lost: 0, limit, bytes: 0 })
+        let owner = Arc::new(Owner { name: name.into(), log: log.clone() });
+        Ok(Self { owner, bell, queue: VecDeque::new(), lost: 0, limit, bytes: 0 })
+    }
+
+    /// What has come and what was lost, from where it stays.
+    pub(super) fn part(&mut self) -> Self {
+        let (owner, bell, limit) = (Arc::clone(&self.owner), Arc::clone(&self.bell), self.limit);
+        std::mem::replace(self, Self { owner, bell, queue: VecDeque::new(), lost: 0, limit, bytes: 0 })
     }
 
     /// Whether who speaks has to wait.
@@ -77,5 +99,13 @@ impl Ear {
             chunks.push_back(chunk);
         }
         chunks
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        if self.lost > 0 {
+            self.owner.log.say(&Event::Lost { who: &self.owner.name, bytes: self.lost });
+        }
     }
 }

@@ -10,7 +10,6 @@ use super::Hub;
 use super::company::Taken;
 use super::ear::Chunk;
 use crate::sys::bell::Bell;
-use crate::trace::{Event, Log};
 
 /// The longest line that is kept together, in bytes; of a longer one the pieces are.
 const LONGEST: usize = 1024 * 1024;
@@ -21,7 +20,6 @@ pub struct Outlet {
     hub: Hub,
     number: u64,
     bell: Arc<Bell>,
-    log: Log,
     /// Chunks taken, the first of them up to `at`.
     hand: VecDeque<Chunk>,
     at: usize,
@@ -32,9 +30,9 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    pub(super) fn new(hub: Hub, number: u64, bell: Arc<Bell>, log: &Log) -> Self {
+    pub(super) fn new(hub: Hub, number: u64, bell: Arc<Bell>) -> Self {
         let (hand, at, resting, apart) = (VecDeque::new(), 0, false, false);
-        Self { hub, number, bell, log: log.clone(), hand, at, resting, apart }
+        Self { hub, number, bell, hand, at, resting, apart }
     }
 
     /// The same outlet, whose chunks are read one by one.
@@ -76,11 +74,8 @@ impl Outlet {
         if std::mem::replace(&mut self.resting, true) {
             return;
         }
-        let Some(ear) = self.hub.leave(self.number) else { return };
-        self.hand.extend(ear.queue);
-        if ear.lost > 0 {
-            self.log.say(&Event::Lost { who: &ear.name, bytes: ear.lost });
-        }
+        let Some(mut ear) = self.hub.leave(self.number) else { return };
+        self.hand.append(&mut ear.queue);
     }
 
     /// What poll(2) must watch before the next read; None where none is needed.
@@ -100,21 +95,20 @@ impl Drop for Outlet {
 pub struct Inlet {
     hub: Hub,
     number: u64,
-    log: Log,
     /// The beginning of a line, where lines are kept whole.
     rest: Vec<u8>,
 }
 
 impl Inlet {
-    pub(super) fn new(hub: Hub, number: u64, log: &Log) -> Self {
-        Self { hub, number, log: log.clone(), rest: Vec::new() }
+    pub(super) fn new(hub: Hub, number: u64) -> Self {
+        Self { hub, number, rest: Vec::new() }
     }
 
     /// Hands on all of `bytes`, or what of them are whole lines, and keeps the rest. `WouldBlock` where the speaker has
     /// to wait; then nothing has been taken.
     pub(in crate::relay) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.hub.keeps_lines() {
-            self.hub.hand_out(self.number, &bytes.into(), &self.log)?;
+            self.hub.hand_out(self.number, &bytes.into())?;
             return Ok(bytes.len());
         }
         let whole = match bytes.iter().rposition(|byte| *byte == b'\n') {
@@ -124,7 +118,7 @@ impl Inlet {
         };
         if whole > 0 {
             let chunk: Chunk = [&self.rest, &bytes[..whole]].concat().into();
-            self.hub.hand_out(self.number, &chunk, &self.log)?;
+            self.hub.hand_out(self.number, &chunk)?;
             self.rest.clear();
         }
         self.rest.extend_from_slice(&bytes[whole..]);
@@ -138,7 +132,7 @@ impl Inlet {
             rest.push(b'\n');
         }
         let words = (!rest.is_empty()).then(|| rest.into());
-        self.hub.fall_silent(self.number, words.as_ref(), &self.log);
+        self.hub.fall_silent(self.number, words.as_ref());
     }
 
     /// Readiness to write is room for what is said; an error says that nobody hears it.

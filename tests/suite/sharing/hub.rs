@@ -17,6 +17,7 @@ matrix!(threads over streams:
     one_who_does_not_read_loses_its_own_copy_only,
     the_queue_is_as_long_as_one_likes,
     output_that_nobody_reads_slows_nobody,
+    what_output_has_lost_is_told_in_the_end,
     output_to_a_file_loses_nothing,
     input_waits_for_the_first_peer,
     all_hear_the_same_order,
@@ -147,6 +148,22 @@ fn output_that_nobody_reads_slows_nobody(case: Case) {
     exchange(&peers, 200 << 10);
     tool.wait_line(|line| line.contains("standard output does not read"));
     assert_eq!(tool.stderr().lines().count(), 1, "{}", tool.stderr());
+}
+
+/// Under `-v`, and to the byte: what came out and what was lost are what was said.
+fn what_output_has_lost_is_told_in_the_end(case: Case) {
+    let options = ["--hub", "--hub-queue", "10k", "--count", "1", "-v"];
+    let mut tool = case.serve(Tool::with(Stdin::Null).stdout(Stdout::Held), &options);
+    let mut output = tool.take_stdout();
+    let peer = case.meet(&tool);
+    let said = 1 << 20;
+    peer.send(vec![b'x'; said]).done().expect("everything is taken");
+    tool.wait_line(|line| line.contains("standard output does not read"));
+    peer.shutdown();
+    let out = output.read_to_end().len();
+    tool.wait().expect(0);
+    let lost = format!("fincat: standard output has lost {} bytes of what others sent", said - out);
+    assert!(out < said && tool.stderr().lines().any(|line| line == lost), "{lost}: {}", tool.stderr());
 }
 
 /// A file takes everything in time, and is waited for.
