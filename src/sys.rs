@@ -7,6 +7,7 @@ pub mod bell;
 pub mod board;
 pub mod entry;
 pub mod heap;
+pub mod inbox;
 pub mod inheritance;
 pub mod mail;
 pub mod passage;
@@ -306,16 +307,6 @@ pub enum PipeEnds {
 /// A second descriptor for the same open file description, close-on-exec.
 pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
-}
-
-/// Puts a copy of `new` in the place of the descriptor `old`, close-on-exec, in one step: whoever knows the number, a
-/// signal handler too, has the new one from then on.
-pub fn replace(old: RawFd, new: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the number stays open; what it stood for is released by the kernel.
-    match unsafe { libc::dup3(new.as_raw_fd(), old, libc::O_CLOEXEC) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
 }
 
 /// Keeps every descriptor above 2 that our caller left open from the commands we start.

@@ -26,7 +26,7 @@ use crate::serve::ready::Readiness;
 use crate::serve::signals::{Hearing, Signals};
 use crate::serve::single::Single;
 use crate::serve::stopping::Stopping;
-use crate::serve::thread::Threads;
+use crate::serve::thread::{self, Threads};
 use crate::serve::{self, Admitted, Duty, Front, Keep, Mode, Server};
 use crate::session::{Terms, host};
 use crate::sys::{self, process};
@@ -205,7 +205,7 @@ fn hear_everybody(listeners: Vec<Listener>, stopping: Stopping<'_>, terms: Terms
     let connections = listeners.into_iter().map(Listener::everybody).collect::<io::Result<Vec<_>>>().map_err(failed)?;
     let kill = signals.kill().map_err(failed)?;
     let threads = Threads::new(Arc::new(terms), kill).map_err(failed)?;
-    let status = serve::everybody(connections.into_iter().flatten().collect(), threads, &mut front).map_err(failed)?;
+    let status = thread::everybody(connections.into_iter().flatten().collect(), threads, &mut front).map_err(failed)?;
     Ok(signals.received().map_or(status, Status::Signal))
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::signals::Signals;
 use super::stopping::{Phase, Stopping};
-use super::{Dispatch, Front, GivenBack, Over, PAUSE, deadline};
+use super::{Dispatch, Front, GivenBack, Over, deadline};
 use crate::exit::{Failure, Status};
 use crate::net::connection::Connection;
 use crate::session::lent::Lent;
@@ -19,7 +19,6 @@ use crate::sys::board::Slot;
 use crate::sys::process::{self, Child, Ended, Fork, Forked};
 use crate::sys::vigil::Vigil;
 use crate::sys::{self, Pid, PollFlags, Signal};
-use crate::trace::{Event, Log, reason};
 
 /// Serves in processes.
 #[derive(Debug)]
@@ -92,17 +91,12 @@ impl<'s> Forks<'s> {
         // Where processes are forked nothing is lent: no other conversation's socket stays open with us.
         debug_assert!(self.lent.is_empty() && self.finishing.is_empty());
         self.terms.begin_anew();
-        if self.terms.task.runs_a_command() {
-            self.signals.leave_children_alone();
-        }
-        let report = renew(self.signals, &self.terms.log).then(|| {
-            forked.unblock();
-            hold(peer, number, &self.terms, self.signals, self.grace)
-        });
-        if report.is_some_and(|report| report.output_gone) {
+        self.signals.begin_anew();
+        let report = hold(peer, number, &self.terms, self.signals, self.grace);
+        if report.output_gone {
             process::raise_default(OUTPUT_GONE);
         }
-        forked.leave(report.map_or(Status::Failure, |report| report.status).code())
+        forked.leave(report.status.code())
     }
 
     fn bury(&mut self, pid: Pid) {
@@ -157,28 +151,6 @@ impl<'s> Forks<'s> {
     }
 }
 
-/// Gives a forked conversation signals of its own. Where something is lacking for that its peer waits, which is said; false
-/// where it does not come back.
-fn renew(signals: &Signals, log: &Log) -> bool {
-    let mut tries = 0;
-    while let Err(e) = signals.renew() {
-        let why = reason(&e);
-        if tries == TRIES || !sys::is_shortage(&e) {
-            log.say(&Event::Failure(&format!("cannot listen for signals: {why}")));
-            return false;
-        }
-        if tries == 0 {
-            log.say(&Event::Paused { why: &why });
-        }
-        tries += 1;
-        std::thread::sleep(PAUSE);
-    }
-    true
-}
-
-/// How often that is tried, 10 s in all: meanwhile it hears nothing but KILL.
-const TRIES: u32 = 100;
-
 /// SIGPIPE, by which a forked conversation dies when standard output is gone: the server must learn of it.
 const OUTPUT_GONE: i32 = 13;
 
@@ -191,7 +163,7 @@ fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace
     let mut attention = Attention {
         watch,
         answer: &mut |watch| {
-            signals.calm();
+            signals.hear();
             if stopping.take_question() {
                 terms.register.tell(&terms.log);
             }

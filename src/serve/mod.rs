@@ -27,7 +27,6 @@ use self::guests::Guests;
 pub use self::one::{alone, meet};
 use self::porch::Porch;
 use self::stopping::{Phase, Stopping};
-use self::thread::Threads;
 use crate::exit::Status;
 use crate::net::connection::Connection;
 use crate::net::listen::Listener;
@@ -310,6 +309,7 @@ impl<'s> Server<'s> {
         let wanted = |listener: &&Listener| newcomers(listener) || listener.carries();
         let listeners: Vec<&Listener> = self.front.listeners.iter().filter(wanted).collect();
         let (bells, others) = (self.front.stopping.bells(), dispatch.bells());
+        let own_bells = listeners.len()..listeners.len() + bells.len();
         let all = self.porch.bells().chain(listeners.iter().map(AsFd::as_fd)).chain(bells).chain(others);
         let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         // ENOMEM is the only failure left: the next round tries again.
@@ -318,6 +318,9 @@ impl<'s> Server<'s> {
         let (porch, fds) = fds.split_at(self.porch.len());
         let ready = fds[..listeners.len()].iter().position(|fd| !fd.revents().is_empty());
         let ready = ready.filter(|at| newcomers(listeners[*at]));
+        if fds[own_bells].iter().any(|fd| !fd.revents().is_empty()) {
+            self.front.stopping.hear();
+        }
         let rang = porch::rang(porch);
         self.porch.note(rang);
         ready
@@ -364,31 +367,6 @@ fn admit(listener: &Listener, admission: &mut Admission, log: &Log) -> io::Resul
             Ok(None)
         }
     }
-}
-
-/// Hears what anybody sends, in a thread for each listener, until one of them ends or a signal comes.
-pub fn everybody(connections: Vec<Connection>, mut threads: Threads, front: &mut Front<'_>) -> io::Result<Status> {
-    for connection in connections {
-        threads.dispatch(connection, 1, front).map_err(|back| back.1)?;
-    }
-    let mut status = Status::Order;
-    while threads.under_way() > 0 {
-        threads.expect_an_end();
-        let (bells, others) = (front.stopping.bells(), threads.bells());
-        let all = bells.into_iter().chain(others);
-        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        sys::poll(&mut fds, front.stopping.until())?;
-        drop(fds);
-        for over in threads.ended() {
-            status = if status == Status::Order { over.report.status } else { status };
-            front.stopping.ask();
-        }
-        if front.stopping.take_question() {
-            threads.tell();
-        }
-        front.stopping.heed();
-    }
-    Ok(status)
 }
 
 /// When a conversation that begins now must be over.

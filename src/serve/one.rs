@@ -80,6 +80,6 @@ pub fn alone(
         watch.bells.clear();
         Call::End
     };
-    let watch = Watch { bells: vec![signals.stop(), signals.bell()], until: None };
+    let watch = Watch { bells: signals.bells(), until: None };
     session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
 }

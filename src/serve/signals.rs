@@ -2,13 +2,14 @@
 //! is decided by `stopping` and by whoever serves.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level};
 
+use crate::sys::inbox::Inbox;
 use crate::sys::{self, Manner, PipeEnds, PollFlags, process};
 
 /// What a process needs to hear of.
@@ -22,12 +23,10 @@ pub enum Hearing {
     Processes,
 }
 
-/// The self-pipes of a process. The handlers that write them stay until it ends.
+/// What a process is told by signals, and has not asked about yet.
 #[derive(Debug)]
 pub struct Signals {
-    stop: SelfPipe,
-    /// HUP where that does not stop, the ends of children, and questions.
-    bell: SelfPipe,
+    way: Way,
     hangup: Arc<AtomicBool>,
     child: Arc<AtomicBool>,
     question: Arc<AtomicBool>,
@@ -37,13 +36,29 @@ pub struct Signals {
     stage: Mutex<Stage>,
 }
 
+/// How signals become descriptors.
+#[derive(Debug)]
+enum Way {
+    /// Handlers note them and write self-pipes, `stop` for ever, for any number of threads.
+    Handled {
+        /// What asks to stop.
+        stop: SelfPipe,
+        /// HUP where that does not stop, and questions.
+        bell: SelfPipe,
+    },
+    /// All are read, by the one thread there is. Whoever is forked from it finds its own, and has nothing to set up.
+    Read(Inbox),
+}
+
 /// How far a process has come with its signals.
 #[derive(Debug, Default)]
 struct Stage {
     /// It holds a conversation of a server's: a terminal's INT and the server's TERM are one wish.
     forked: bool,
-    /// The next signal to stop rings `kill`.
-    escalated: bool,
+    /// Signals to stop that were read.
+    stops: u32,
+    /// The next signal to stop rings `kill`: in a forked process another one of this number.
+    escalated: Option<i32>,
 }
 
 impl Signals {
@@ -54,58 +69,71 @@ impl Signals {
         let last = Arc::new(AtomicUsize::new(0));
         let (hangup, child, question) = (Arc::<AtomicBool>::default(), Arc::default(), Arc::default());
         let is_server = hearing != Hearing::One;
-        let heard = |signals: [(i32, bool); 3]| {
-            let wanted = signals.into_iter().filter(|&(signal, wanted)| wanted && is_heard(signal));
-            wanted.map(|(signal, _)| signal).collect::<Vec<_>>()
+        let stops = heard([(SIGINT, true), (SIGTERM, true), (SIGHUP, !is_server)]);
+        let others = heard([(SIGHUP, is_server), (SIGUSR1, true), (SIGCHLD, hearing == Hearing::Processes)]);
+        let way = if hearing == Hearing::Processes {
+            Way::Read(Inbox::of(&[stops, others].concat())?)
+        } else {
+            // Which one it was is noted, so that who hears may ask.
+            let stop = SelfPipe::at(&stops, |signal| {
+                flag::register_usize(signal, Arc::clone(&last), usize::try_from(signal).unwrap_or_default()).map(drop)
+            })?;
+            let bell = SelfPipe::at(&others, |signal| {
+                let rang = if signal == SIGHUP { &hangup } else { &question };
+                flag::register(signal, Arc::clone(rang)).map(drop)
+            })?;
+            Way::Handled { stop, bell }
         };
-        // Which one it was is noted, so that who hears may ask.
-        let stop = SelfPipe::at(&heard([(SIGINT, true), (SIGTERM, true), (SIGHUP, !is_server)]), |signal| {
-            flag::register_usize(signal, Arc::clone(&last), usize::try_from(signal).unwrap_or_default()).map(drop)
-        })?;
-        let bells = [(SIGHUP, is_server), (SIGUSR1, true), (SIGCHLD, hearing == Hearing::Processes)];
-        let bell = SelfPipe::at(&heard(bells), |signal| {
-            let rang = match signal {
-                SIGHUP => &hangup,
-                SIGCHLD => &child,
-                _ => &question,
-            };
-            flag::register(signal, Arc::clone(rang)).map(drop)
-        })?;
-        Ok(Self { stop, bell, hangup, child, question, last, kill: OnceLock::new(), stage: Mutex::default() })
+        Ok(Self { way, hangup, child, question, last, kill: OnceLock::new(), stage: Mutex::default() })
     }
 
-    /// In a process that was forked from the one which has made this: from now on it hears of its own signals, and the
-    /// server is not disturbed by them. The handlers stay as they are; only what they write to is another pipe, one for
-    /// all: it has one poller, who is to [`calm`](Self::calm) it.
-    pub fn renew(&self) -> io::Result<()> {
+    /// In a process that was forked from the one which has made this: what that one was told is not for us.
+    pub fn begin_anew(&self) {
         // What is not written is not copied.
-        if self.received().is_some() {
+        if self.stopped() {
             self.last.store(0, Ordering::Relaxed);
         }
         let flags = [&self.hangup, &self.child, &self.question];
         for flag in flags.into_iter().filter(|flag| flag.load(Ordering::Relaxed)) {
             flag.store(false, Ordering::Relaxed);
         }
-        *self.stage() = Stage { forked: true, escalated: false };
-        let fresh = sys::pipe(PipeEnds::Both)?;
-        self.stop.become_one_with(&fresh)?;
-        self.bell.become_one_with(&fresh)
+        *self.stage() = Stage { forked: true, ..Stage::default() };
     }
 
-    /// The same process is to start others: it is no server any more, and they are waited for by other means.
-    pub fn leave_children_alone(&self) {
-        process::set_default(SIGCHLD);
+    /// Notes what has come. Whoever is woken by one of the [`bells`](Self::bells) calls this before asking.
+    pub fn hear(&self) {
+        let Way::Read(inbox) = &self.way else { return };
+        inbox.empty(|signal| match signal {
+            SIGHUP => self.hangup.store(true, Ordering::Relaxed),
+            SIGCHLD => self.child.store(true, Ordering::Relaxed),
+            SIGUSR1 => self.question.store(true, Ordering::Relaxed),
+            _ => self.note_stop(signal),
+        });
     }
 
-    /// The only poller of a forked process has been woken, and is about to look what has come. Each signal is noted before
-    /// the pipe is written, so that nothing is missed that was silenced here.
-    pub fn calm(&self) {
-        self.bell.silence();
+    fn note_stop(&self, signal: i32) {
+        self.last.store(usize::try_from(signal).unwrap_or_default(), Ordering::Relaxed);
+        let mut stage = self.stage();
+        stage.stops += 1;
+        if stage.escalated.is_some_and(|first| !stage.forked || first == signal) {
+            self.ring_kill();
+        }
     }
 
-    /// Readable for ever after the first signal to stop; in a forked process until it is calmed.
+    /// What is readable when a signal has come.
+    pub fn bells(&self) -> Vec<BorrowedFd<'_>> {
+        match &self.way {
+            Way::Handled { stop, bell } => vec![stop.as_fd(), bell.as_fd()],
+            Way::Read(inbox) => vec![inbox.as_fd()],
+        }
+    }
+
+    /// Readable for ever after the first signal to stop; where there are processes, until it is heard.
     pub fn stop(&self) -> BorrowedFd<'_> {
-        self.stop.reader.as_fd()
+        match &self.way {
+            Way::Handled { stop, .. } => stop.as_fd(),
+            Way::Read(inbox) => inbox.as_fd(),
+        }
     }
 
     /// Readable for ever once everything must end at once.
@@ -121,7 +149,10 @@ impl Signals {
     /// Readable after HUP, where that does not stop, after a child's end, where those are heard of, and after USR1;
     /// until all have been taken.
     pub fn bell(&self) -> BorrowedFd<'_> {
-        self.bell.reader.as_fd()
+        match &self.way {
+            Way::Handled { bell, .. } => bell.as_fd(),
+            Way::Read(inbox) => inbox.as_fd(),
+        }
     }
 
     /// Whether a HUP has come since the last question.
@@ -140,11 +171,11 @@ impl Signals {
     }
 
     fn take(&self, wanted: &AtomicBool) -> bool {
-        // As in `renew`.
+        // As in `begin_anew`.
         let taken = wanted.load(Ordering::SeqCst) && wanted.swap(false, Ordering::SeqCst);
-        if taken {
-            self.bell.silence();
-            let all = [(SIGHUP, &self.hangup), (SIGCHLD, &self.child), (SIGUSR1, &self.question)];
+        if let (true, Way::Handled { bell, .. }) = (taken, &self.way) {
+            bell.silence();
+            let all = [(SIGHUP, &self.hangup), (SIGUSR1, &self.question)];
             for (signal, _) in all.into_iter().filter(|(_, rang)| rang.load(Ordering::SeqCst)) {
                 // What was silenced may have been its: it comes again.
                 let _ = low_level::raise(signal);
@@ -155,7 +186,7 @@ impl Signals {
 
     /// Whether `stop` has rung.
     pub fn stopped(&self) -> bool {
-        self.received().is_some()
+        self.last().is_some()
     }
 
     /// Whether `kill` has rung.
@@ -166,16 +197,22 @@ impl Signals {
     /// From now on another signal to stop rings `kill`; at once, if two have come already.
     pub fn escalate(&self) {
         let mut stage = self.stage();
-        if std::mem::replace(&mut stage.escalated, true) || self.kill().is_err() {
+        let first = self.last().unwrap_or_default();
+        if stage.escalated.replace(first).is_some() || self.kill().is_err() {
             return;
         }
-        let (Some((_, ring)), forked) = (self.kill.get(), stage.forked) else { return };
-        let counts = |signal: &i32| is_heard(*signal) && (!forked || self.received() == Some(*signal));
-        for signal in [SIGINT, SIGTERM].into_iter().filter(counts) {
+        let Way::Handled { stop, .. } = &self.way else {
+            if !stage.forked && stage.stops > 1 {
+                self.ring_kill();
+            }
+            return;
+        };
+        let Some((_, ring)) = self.kill.get() else { return };
+        for signal in heard([(SIGINT, true), (SIGTERM, true)]) {
             // Without it a second signal is no more than the first; the grace still ends.
             let _ = sys::duplicate(ring.as_fd()).and_then(|ring| low_level::pipe::register(signal, ring));
         }
-        if !forked && sys::waiting(self.stop()).is_some_and(|bytes| bytes > 1) {
+        if sys::waiting(stop.as_fd()).is_some_and(|bytes| bytes > 1) {
             self.ring_kill();
         }
     }
@@ -190,6 +227,11 @@ impl Signals {
 
     /// The last signal that asked us to stop.
     pub fn received(&self) -> Option<i32> {
+        self.hear();
+        self.last()
+    }
+
+    fn last(&self) -> Option<i32> {
         i32::try_from(self.last.load(Ordering::Relaxed)).ok().filter(|&signal| signal != 0)
     }
 
@@ -198,17 +240,16 @@ impl Signals {
     }
 }
 
-fn is_heard(signal: i32) -> bool {
-    !matches!(signal, SIGINT | SIGHUP) || !process::is_ignored(signal)
+/// Those of the signals that are wanted, and that our caller does not have us ignore.
+fn heard<const N: usize>(signals: [(i32, bool); N]) -> Vec<i32> {
+    let is_heard = |signal: i32| !matches!(signal, SIGINT | SIGHUP) || !process::is_ignored(signal);
+    let wanted = signals.into_iter().filter(|&(signal, wanted)| wanted && is_heard(signal));
+    wanted.map(|(signal, _)| signal).collect()
 }
 
-/// A pipe that handlers write.
+/// A pipe that handlers write. They stay until the process ends.
 #[derive(Debug)]
-struct SelfPipe {
-    reader: OwnedFd,
-    /// The handlers' ends, one each, which are open as long as the process lives.
-    writers: Vec<RawFd>,
-}
+struct SelfPipe(OwnedFd);
 
 impl SelfPipe {
     /// Becomes readable at each of `signals`, of which there is one at least, and which `note` has noted then.
@@ -218,7 +259,6 @@ impl SelfPipe {
         while writers.len() < signals.len() {
             writers.push(sys::duplicate(writers[0].as_fd())?);
         }
-        let this = Self { reader, writers: writers.iter().map(AsRawFd::as_raw_fd).collect() };
         for (&signal, writer) in signals.iter().zip(writers) {
             // Before the pipe, so that whoever is woken finds it noted; and after it, in case somebody has emptied the
             // pipe in between.
@@ -226,20 +266,20 @@ impl SelfPipe {
             low_level::pipe::register(signal, writer)?;
             note(signal)?;
         }
-        Ok(this)
-    }
-
-    /// Puts a new pipe in the place of this one, its handlers' ends included.
-    fn become_one_with(&self, (reader, writer): &(OwnedFd, OwnedFd)) -> io::Result<()> {
-        sys::replace(self.reader.as_raw_fd(), reader.as_fd())?;
-        self.writers.iter().try_for_each(|old| sys::replace(*old, writer.as_fd()))
+        Ok(Self(reader))
     }
 
     fn silence(&self) {
         let mut bytes = Vec::with_capacity(256);
-        while sys::read(self.reader.as_fd(), Manner::Plain, &mut bytes).is_ok_and(|n| n == bytes.capacity()) {
+        while sys::read(self.as_fd(), Manner::Plain, &mut bytes).is_ok_and(|n| n == bytes.capacity()) {
             bytes.clear();
         }
+    }
+}
+
+impl AsFd for SelfPipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -261,5 +301,47 @@ mod tests {
         assert!(signals.take_hangup());
         assert!(!rings());
         assert!(!signals.take_question() && !signals.take_hangup());
+    }
+
+    /// Where signals are read, they wait until they are heard, and a second one to stop is another wish than the first.
+    #[test]
+    fn what_is_read_is_noted() {
+        let signals = Signals::new(Hearing::Processes).unwrap();
+        let rings = |bell: BorrowedFd<'_>| !sys::ready(bell, PollFlags::IN).is_empty();
+        for signal in [SIGHUP, SIGUSR1, SIGCHLD] {
+            low_level::raise(signal).unwrap();
+        }
+        assert!(rings(signals.bell()) && rings(signals.stop()));
+        assert!(!signals.take_hangup(), "nobody has heard it");
+        signals.hear();
+        assert!(!rings(signals.bell()));
+        assert!(signals.take_hangup() && signals.take_question() && signals.take_child());
+        assert!(!signals.take_hangup() && !signals.take_question() && !signals.take_child() && !signals.stopped());
+        low_level::raise(SIGTERM).unwrap();
+        assert_eq!(signals.received(), Some(SIGTERM));
+        signals.escalate();
+        assert!(!signals.killed());
+        low_level::raise(SIGINT).unwrap();
+        signals.hear();
+        assert!(signals.killed());
+    }
+
+    /// A terminal's INT comes to a forked process too, and so does the server's TERM: one wish.
+    #[test]
+    fn in_a_forked_process_only_the_same_signal_counts_twice() {
+        let signals = Signals::new(Hearing::Processes).unwrap();
+        low_level::raise(SIGINT).unwrap();
+        signals.hear();
+        signals.begin_anew();
+        assert!(!signals.stopped(), "that was the server's");
+        let again = |signal| {
+            low_level::raise(signal).unwrap();
+            signals.hear();
+            (signals.stopped(), signals.killed())
+        };
+        assert_eq!(again(SIGINT), (true, false));
+        signals.escalate();
+        assert_eq!(again(SIGTERM), (true, false));
+        assert_eq!(again(SIGINT), (true, true));
     }
 }

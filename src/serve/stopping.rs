@@ -56,15 +56,15 @@ impl<'s> Stopping<'s> {
         self.phase
     }
 
-    /// The descriptors to poll; when one is readable, or `until` has come, `heed` is to be called.
+    /// The descriptors to poll; when one is readable, `hear` is to be called, and `heed`, which also is when `until` has
+    /// come.
     pub fn bells(&self) -> Vec<BorrowedFd<'s>> {
-        let own = match self.phase {
-            Phase::Serving => Some(self.signals.stop()),
+        match self.phase {
+            Phase::Serving => self.signals.bells(),
             // Without it only the grace ends the wait.
-            Phase::Graceful => self.signals.kill().ok(),
-            Phase::AtOnce => None,
-        };
-        own.into_iter().chain([self.signals.bell()]).collect()
+            Phase::Graceful => self.signals.kill().into_iter().chain([self.signals.bell()]).collect(),
+            Phase::AtOnce => vec![self.signals.bell()],
+        }
     }
 
     /// When to call `heed` at the latest.
@@ -77,6 +77,11 @@ impl<'s> Stopping<'s> {
         if self.phase == Phase::Serving {
             self.begin();
         }
+    }
+
+    /// A bell has rung: notes why.
+    pub fn hear(&self) {
+        self.signals.hear();
     }
 
     /// Whether somebody has asked since the last question how the conversations stand.

@@ -13,7 +13,7 @@ use super::{Dispatch, Front, GivenBack, Over, deadline};
 use crate::exit::Status;
 use crate::net::connection::Connection;
 use crate::session::{self, Attention, Call, Report, Terms, Watch};
-use crate::sys::{self, Manner, PipeEnds};
+use crate::sys::{self, Manner, PipeEnds, PollFd, PollFlags};
 
 /// The stack of a thread, of which an idle conversation touches two or three pages.
 const STACK: usize = 128 * 1024;
@@ -156,4 +156,30 @@ impl Shared {
         let mut attention = Attention { watch, answer: &mut answer };
         session::converse(peer, &self.terms, number, deadline(&self.terms), &mut attention)
     }
+}
+
+/// Hears what anybody sends, in a thread for each listener, until one of them ends or a signal comes.
+pub fn everybody(connections: Vec<Connection>, mut threads: Threads, front: &mut Front<'_>) -> io::Result<Status> {
+    for connection in connections {
+        threads.dispatch(connection, 1, front).map_err(|back| back.1)?;
+    }
+    let mut status = Status::Order;
+    while threads.under_way() > 0 {
+        threads.expect_an_end();
+        let (bells, others) = (front.stopping.bells(), threads.bells());
+        let all = bells.into_iter().chain(others);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        sys::poll(&mut fds, front.stopping.until())?;
+        drop(fds);
+        front.stopping.hear();
+        for over in threads.ended() {
+            status = if status == Status::Order { over.report.status } else { status };
+            front.stopping.ask();
+        }
+        if front.stopping.take_question() {
+            threads.tell();
+        }
+        front.stopping.heed();
+    }
+    Ok(status)
 }

@@ -101,7 +101,7 @@ fn ended(status: rustix::process::WaitStatus) -> Ended {
 pub enum Fork {
     /// The old one, with the new one to reap.
     Parent(Child),
-    /// The new one. Every signal is blocked in it until [`Forked::unblock`].
+    /// The new one.
     Child(Forked),
 }
 
@@ -131,17 +131,14 @@ unsafe extern "C" {
     fn _Fork() -> libc::pid_t;
 }
 
-/// Makes a process by fork(2). The caller has one thread only.
+/// Makes a process by fork(2). The caller has one thread only, and no handler for any signal: what the new process is
+/// sent waits in its [`Inbox`](super::inbox::Inbox), or does what it does by default.
 pub fn fork() -> io::Result<Fork> {
-    let blocked = Blocked::all();
     // SAFETY: the process is single-threaded: nobody holds a lock that the child would miss, and it may do all that the
     // parent could.
     match unsafe { _Fork() } {
         -1 => Err(io::Error::last_os_error()),
-        0 => {
-            std::mem::forget(blocked);
-            Ok(Fork::Child(Forked(())))
-        }
+        0 => Ok(Fork::Child(Forked(()))),
         pid => match Pid::from_raw(pid) {
             Some(pid) => Ok(Fork::Parent(Child { pid, own_group: false, launch: None })),
             None => Err(io::Error::other("the new process has no number")),
@@ -150,12 +147,6 @@ pub fn fork() -> io::Result<Fork> {
 }
 
 impl Forked {
-    /// Lets signals in, once the process has handlers of its own.
-    pub fn unblock(&self) {
-        // SAFETY: only this thread's mask is changed.
-        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &signals(false), std::ptr::null_mut()) };
-    }
-
     /// Ends the process with `status`; nothing of the parent's is flushed or run.
     pub fn leave(self, status: u8) -> ! {
         // SAFETY: _exit only ends the process.
@@ -237,12 +228,15 @@ pub fn is_ignored(signal: i32) -> bool {
     }
 }
 
-/// Restores the default of a signal and raises it. Returns only where it did not end us (PID 1 of a container).
+/// Restores the default of a signal and raises it, with no other let in. Returns only where it did not end us (PID 1 of
+/// a container).
 pub fn raise_default(signal: i32) {
     set_default(signal);
-    // SAFETY: raise and the mask concern this process only.
+    let mut own = signals(false);
+    // SAFETY: the set is one; raise and the mask concern this process only.
     unsafe {
-        libc::sigprocmask(libc::SIG_SETMASK, &signals(false), std::ptr::null_mut());
+        libc::sigaddset(&raw mut own, signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const own, std::ptr::null_mut());
         libc::raise(signal);
     }
 }

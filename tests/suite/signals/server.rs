@@ -54,8 +54,8 @@ fn pipes(pid: i32) -> BTreeSet<PathBuf> {
     own.filter_map(|path| fs::read_link(path).ok()).filter(|to| to.to_string_lossy().starts_with("pipe:")).collect()
 }
 
-/// What the server hears of must not depend on those who were forked from it: they have self-pipes of their own, and
-/// none of the server's, nor of each other's.
+/// What the server hears of must not depend on those who were forked from it: they share no pipe with it, nor with each
+/// other.
 #[test]
 fn a_forked_conversation_has_no_pipe_of_its_servers() {
     let tool = Tool::listen(["127.0.0.1", "0", "--fork", "--echo"]);
@@ -69,9 +69,36 @@ fn a_forked_conversation_has_no_pipe_of_its_servers() {
     let server = i32::try_from(tool.id()).expect("a process number");
     let all: Vec<_> = forked.chain([server]).map(|pid| &pipes(pid) - &inherited).collect();
     assert_eq!(all.len(), 3);
-    assert!(all.iter().all(|own| !own.is_empty()), "{all:?}");
     let distinct: BTreeSet<_> = all.iter().flatten().collect();
     assert_eq!(distinct.len(), all.iter().map(BTreeSet::len).sum::<usize>(), "shared: {all:?}");
+}
+
+/// One that is signalled alone is the only one to hear it.
+#[test]
+fn a_forked_conversation_hears_its_own_signals_only() {
+    let tool = Tool::listen(["127.0.0.1", "0", "--fork", "--echo", "--grace", "1m"]);
+    let peers = [PeerStream::tcp(tool.addr()), PeerStream::tcp(tool.addr())];
+    echoes(&peers[0], "here");
+    echoes(&peers[1], "here");
+    let mut forked: Vec<i32> = children(tool.id()).into_iter().map(|child| child.pid).collect();
+    forked.sort_unstable();
+    let first = Stranger::of(forked[0]);
+    first.signal(Signal::USR1);
+    let told = tool.wait_line(|line| line.contains("under way"));
+    let is_about = |peer: &PeerStream| told.contains(&peer.addrs().0.to_string());
+    let (gone, stays) = if is_about(&peers[0]) { (&peers[0], &peers[1]) } else { (&peers[1], &peers[0]) };
+    assert!(is_about(gone), "{told}");
+    first.signal(Signal::TERM);
+    echoes(gone, "as long as its grace");
+    // Signals that are not heard yet are one.
+    wait_until("another one ends it", || {
+        first.signal(Signal::TERM);
+        children(tool.id()).len() == 1
+    });
+    let _ = gone.hear_out();
+    echoes(stays, "not disturbed");
+    echoes(&PeerStream::tcp(tool.addr()), "nor is the server");
+    assert_eq!(tool.stderr().lines().filter(|line| line.contains("under way")).count(), 1, "{}", tool.stderr());
 }
 
 fn without_conversations_it_ends_at_once(case: Case) {
