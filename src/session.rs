@@ -103,7 +103,7 @@ impl Report {
 
 /// Holds one conversation and closes its socket. `number` is what a command is told of it.
 pub fn converse(
-    peer: Connection,
+    peer: Box<Connection>,
     terms: &Terms,
     number: usize,
     deadline: Option<Deadline>,
@@ -196,7 +196,7 @@ impl<'m> Meeting<'m> {
 }
 
 /// A peer whose command cannot be started: its conversation is over before it began.
-pub fn not_begun((peer, why): (Connection, anyhow::Error), log: &Log) -> Report {
+pub fn not_begun((peer, why): (Box<Connection>, anyhow::Error), log: &Log) -> Report {
     let log = log.about(|| about(&peer));
     say_opened(&peer, &log);
     give_up(&why, &log, begun(&log))
@@ -233,7 +233,7 @@ fn witness_beyond(log: &Log, peer: &Connection, other: &Connection) -> Option<Wi
 /// A command holds the socket.
 #[inline(never)] // The frame of those who do something else stays small.
 fn lend(
-    mut peer: Connection,
+    mut peer: Box<Connection>,
     terms: &Terms,
     number: usize,
     deadline: Option<Deadline>,
@@ -244,7 +244,7 @@ fn lend(
         match Lent::start(peer, terms, number, deadline) {
             Ok(lent) => return see_through(lent, attention),
             Err(back) if shortage.may_end(&back.1, attention, &terms.log) => peer = back.0,
-            Err(back) => return not_begun(*back, &terms.log),
+            Err(back) => return not_begun(back, &terms.log),
         }
     }
 }

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Such a connection.
 #[derive(Debug)]
 pub struct Greeting {
-    connection: Connection,
+    connection: Box<Connection>,
     held: Vec<u8>,
     until: Instant,
 }
@@ -32,7 +32,7 @@ pub enum Greeted {
 
 impl Greeting {
     /// Nothing has been read yet.
-    pub fn new(connection: Connection) -> Self {
+    pub fn new(connection: Box<Connection>) -> Self {
         let until = connection.since + PATIENCE;
         Self { connection, held: Vec::new(), until }
     }
@@ -45,10 +45,10 @@ impl Greeting {
     /// Takes what has come of the header.
     pub fn advance(mut self) -> Greeted {
         match self.take() {
-            Err(why) => Greeted::Refused(Box::new(self.connection), why),
-            Ok(true) => Greeted::Told(Box::new(self.connection)),
+            Err(why) => Greeted::Refused(self.connection, why),
+            Ok(true) => Greeted::Told(self.connection),
             Ok(false) if Instant::now() >= self.until => {
-                Greeted::Refused(Box::new(self.connection), "its PROXY header did not come in time (--proxy-protocol)")
+                Greeted::Refused(self.connection, "its PROXY header did not come in time (--proxy-protocol)")
             }
             Ok(false) => Greeted::Waiting(Box::new(self)),
         }

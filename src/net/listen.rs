@@ -239,10 +239,10 @@ impl Listener {
     }
 
     /// Takes the next peer; None where nobody waits (any more).
-    pub fn accept(&self) -> io::Result<Option<Connection>> {
+    pub fn accept(&self) -> io::Result<Option<Box<Connection>>> {
         match &self.kind {
-            Kind::Mail(mailbox) => mailbox.accept(),
-            Kind::Shared(switch) => switch.accept(),
+            Kind::Mail(mailbox) => mailbox.accept().map(|peer| peer.map(Box::new)),
+            Kind::Shared(switch) => switch.accept().map(|peer| peer.map(Box::new)),
             Kind::Connections(socket) => match socket.accept() {
                 Ok((socket, peer)) => {
                     if self.activated {
@@ -251,7 +251,7 @@ impl Listener {
                     }
                     // Where the peer is gone already there is nobody to talk to.
                     let set = self.settings.wait(&socket, peer.is_ipv6(), Moment::OnAccepted);
-                    Ok(set.ok().and_then(|()| self.connection(socket, &peer).ok()))
+                    Ok(set.ok().and_then(|()| self.connection(socket, &peer).ok()).map(Box::new))
                 }
                 Err(e) if sys::is_about_one_connection(&e) => Ok(None),
                 Err(e) => Err(e),

@@ -81,7 +81,7 @@ pub(super) fn connect(mut plan: ConnectPlan, log: &Log) -> Result<Status> {
         }
         before = Some(failure);
     };
-    let report = serve::alone((peer, 1), &terms, deadline, &signals, &Notice::default());
+    let report = serve::alone((Box::new(peer), 1), &terms, deadline, &signals, &Notice::default());
     Ok(signals.received().map_or(report.status, Status::Signal))
 }
 

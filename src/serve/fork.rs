@@ -53,7 +53,7 @@ impl<'s> Forks<'s> {
     }
 
     #[inline(never)] // The frame of those who do something else stays small.
-    fn lend(&mut self, peer: Connection, number: usize) -> Result<(), GivenBack> {
+    fn lend(&mut self, peer: Box<Connection>, number: usize) -> Result<(), GivenBack> {
         let ip = peer.door();
         match Lent::start(peer, &self.terms, number, deadline(&self.terms)) {
             Ok(lent) => match lent.pid() {
@@ -67,10 +67,10 @@ impl<'s> Forks<'s> {
                 None => self.finishing.push((lent, ip)),
             },
             Err(back) if Failure::is_passing(&back.1) => {
-                return Err(Box::new((back.0, io::Error::other(back.1.to_string()))));
+                return Err((back.0, io::Error::other(back.1.to_string())));
             }
             Err(back) => {
-                let report = session::not_begun(*back, &self.terms.log);
+                let report = session::not_begun(back, &self.terms.log);
                 self.over.push(Over { ip, slot: None, report });
             }
         }
@@ -78,7 +78,7 @@ impl<'s> Forks<'s> {
     }
 
     #[inline(never)] // A forked process has no frame of it.
-    fn note(&mut self, forked: Arc<Child>, peer: Connection) {
+    fn note(&mut self, forked: Arc<Child>, peer: Box<Connection>) {
         let (ip, slot) = (peer.door(), peer.slot.as_ref().map(|slot| slot.index));
         // The socket is the child's now: with a copy of ours open its FIN would never go out.
         drop(peer);
@@ -86,7 +86,7 @@ impl<'s> Forks<'s> {
     }
 
     /// In the new process: the conversation, then the end.
-    fn converse(&mut self, forked: Forked, peer: Connection, number: usize, front: &mut Front<'_>) -> ! {
+    fn converse(&mut self, forked: Forked, peer: Box<Connection>, number: usize, front: &mut Front<'_>) -> ! {
         front.listeners.clear();
         // Where processes are forked nothing is lent: no other conversation's socket stays open with us.
         debug_assert!(self.lent.is_empty() && self.finishing.is_empty());
@@ -155,7 +155,7 @@ impl<'s> Forks<'s> {
 const OUTPUT_GONE: i32 = 13;
 
 /// A forked conversation, with signals of its own.
-fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace: Duration) -> Report {
+fn hold(peer: Box<Connection>, number: usize, terms: &Terms, signals: &Signals, grace: Duration) -> Report {
     let mut stopping = Stopping::new(signals, terms.roster.clone(), grace);
     let watch = Watch { bells: stopping.bells(), until: None };
     let slot = peer.slot.clone();
@@ -176,7 +176,7 @@ fn hold(peer: Connection, number: usize, terms: &Terms, signals: &Signals, grace
 }
 
 impl Dispatch for Forks<'_> {
-    fn dispatch(&mut self, peer: Connection, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
+    fn dispatch(&mut self, peer: Box<Connection>, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
         if self.terms.task.lends_the_socket() {
             return self.lend(peer, number);
         }
@@ -190,7 +190,7 @@ impl Dispatch for Forks<'_> {
         });
         match (child, forked) {
             (Some(child), _) => self.converse(child, peer, number, front),
-            (None, Err(e)) => Err(Box::new((peer, e))),
+            (None, Err(e)) => Err((peer, e)),
             (None, Ok((forked, ()))) => {
                 self.note(forked, peer);
                 Ok(())

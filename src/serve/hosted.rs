@@ -62,7 +62,7 @@ fn keep_house(terms: &Terms, (stop, kill): &(OwnedFd, OwnedFd), left: &Left) {
 }
 
 impl Dispatch for Hosted {
-    fn dispatch(&mut self, peer: Connection, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
+    fn dispatch(&mut self, peer: Box<Connection>, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
         host::expect(&self.terms);
         let dispatched = self.threads.dispatch(peer, number, front);
         if dispatched.is_err() {

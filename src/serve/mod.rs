@@ -81,13 +81,13 @@ pub struct Over {
 }
 
 /// A peer that cannot be served just now, and why.
-pub type GivenBack = Box<(Connection, io::Error)>;
+pub type GivenBack = (Box<Connection>, io::Error);
 
 /// A way of serving many peers.
 pub trait Dispatch {
     /// Takes over an admitted peer; `number` is what a command is told of it. Gives it back, with the reason, where
     /// it cannot be served just now.
-    fn dispatch(&mut self, peer: Connection, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack>;
+    fn dispatch(&mut self, peer: Box<Connection>, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack>;
 
     /// The conversations that have ended since the last question.
     fn ended(&mut self) -> Vec<Over>;
@@ -133,7 +133,7 @@ pub struct Duty {
 }
 
 /// An admitted peer, and what a command is told of it: how many conversations its address has.
-pub type Admitted = (Connection, usize);
+pub type Admitted = (Box<Connection>, usize);
 
 /// A server: it accepts, admits, hands over, and stops.
 pub struct Server<'s> {
@@ -271,8 +271,7 @@ impl<'s> Server<'s> {
         if let Some(guests) = self.guests.as_mut().filter(|_| peer.slot.is_none()) {
             guests.seat(&mut peer);
         }
-        if let Err(back) = dispatch.dispatch(peer, number, &mut self.front) {
-            let (peer, error) = *back;
+        if let Err((peer, error)) = dispatch.dispatch(peer, number, &mut self.front) {
             self.held = Some((peer, number));
             self.rest(&error);
         }

@@ -63,7 +63,7 @@ impl Porch {
             }
             match greeting.advance() {
                 Greeted::Waiting(greeting) => self.waiting.push((*greeting, number)),
-                Greeted::Told(peer) => found = Some((*peer, number)),
+                Greeted::Told(peer) => found = Some((peer, number)),
                 Greeted::Refused(peer, why) => {
                     admission.leave(peer.door());
                     refuse(&peer, why, log);

@@ -26,7 +26,7 @@ impl<'t> Single<'t> {
 }
 
 impl Dispatch for Single<'_> {
-    fn dispatch(&mut self, peer: Connection, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
+    fn dispatch(&mut self, peer: Box<Connection>, number: usize, front: &mut Front<'_>) -> Result<(), GivenBack> {
         let Front { listeners, stopping } = front;
         let (terms, mentioned) = (self.terms, &mut self.mentioned);
         let mut bells = stopping.bells();

@@ -43,7 +43,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Desk {
     waiting: usize,
-    jobs: VecDeque<(Connection, usize)>,
+    jobs: VecDeque<(Box<Connection>, usize)>,
     over: Vec<Over>,
 }
 
@@ -58,13 +58,13 @@ impl Threads {
 }
 
 impl Dispatch for Threads {
-    fn dispatch(&mut self, peer: Connection, number: usize, _: &mut Front<'_>) -> Result<(), GivenBack> {
+    fn dispatch(&mut self, peer: Box<Connection>, number: usize, _: &mut Front<'_>) -> Result<(), GivenBack> {
         let mut desk = self.shared.desk();
         if desk.waiting <= desk.jobs.len() {
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || shared.work());
             if let Err(e) = thread {
-                return Err(Box::new((peer, e)));
+                return Err((peer, e));
             }
         }
         desk.jobs.push_back((peer, number));
@@ -131,7 +131,7 @@ impl Shared {
         }
     }
 
-    fn next(&self) -> Option<(Connection, usize)> {
+    fn next(&self) -> Option<(Box<Connection>, usize)> {
         let mut desk = self.desk();
         loop {
             if let Some(job) = desk.jobs.pop_front() {
@@ -147,7 +147,7 @@ impl Shared {
         }
     }
 
-    fn serve(&self, peer: Connection, number: usize) -> Report {
+    fn serve(&self, peer: Box<Connection>, number: usize) -> Report {
         let mut answer = |watch: &mut Watch<'_>| {
             watch.bells.clear();
             Call::End
@@ -161,7 +161,7 @@ impl Shared {
 /// Hears what anybody sends, in a thread for each listener, until one of them ends or a signal comes.
 pub fn everybody(connections: Vec<Connection>, mut threads: Threads, front: &mut Front<'_>) -> io::Result<Status> {
     for connection in connections {
-        threads.dispatch(connection, 1, front).map_err(|back| back.1)?;
+        threads.dispatch(Box::new(connection), 1, front).map_err(|back| back.1)?;
     }
     let mut status = Status::Order;
     while threads.under_way() > 0 {

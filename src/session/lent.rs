@@ -27,7 +27,7 @@ use crate::trace::{Event, Leg, Level, Log};
 /// Such a conversation.
 #[derive(Debug)]
 pub struct Lent {
-    peer: Connection,
+    peer: Box<Connection>,
     log: Log,
     started: Instant,
     asked: Duration,
@@ -71,11 +71,11 @@ enum State {
 impl Lent {
     /// Starts the command on the socket. Where that fails the peer is given back, with the reason.
     pub fn start(
-        peer: Connection,
+        peer: Box<Connection>,
         terms: &Terms,
         number: usize,
         deadline: Option<Deadline>,
-    ) -> Result<Self, Box<(Connection, anyhow::Error)>> {
+    ) -> Result<Self, (Box<Connection>, anyhow::Error)> {
         let log = terms.log.about(|| super::about(&peer));
         let state = match handler::wire(
             &terms.task,
@@ -86,9 +86,9 @@ impl Lent {
             Ok(Wiring::Lent(command)) => State::Running(Errand::new(command, deadline, terms)),
             Ok(Wiring::Flows { .. }) => {
                 let e = Failure::error(Status::Failure, "cannot lend the socket: the handler does not take it");
-                return Err(Box::new((peer, e)));
+                return Err((peer, e));
             }
-            Err(e) => return Err(Box::new((peer, e))),
+            Err(e) => return Err((peer, e)),
         };
         super::say_opened(&peer, &log);
         let asked = deadline.map_or(Duration::ZERO, |deadline| deadline.asked);
