@@ -39,7 +39,7 @@ impl Hosted {
     /// Starts the host. It leaves when the last peer has, or at the signals' `kill`.
     pub fn start(threads: Threads, terms: Arc<Terms>, signals: &Signals) -> io::Result<Self> {
         let left = Arc::new(Left { report: OnceLock::new(), bell: Bell::new()? });
-        let bells = (sys::duplicate(signals.stop())?, sys::duplicate(signals.kill()?)?);
+        let bells = (sys::duplicate(signals.stopping()?)?, sys::duplicate(signals.kill()?)?);
         let (hosting, leaving) = (Arc::clone(&terms), Arc::clone(&left));
         std::thread::Builder::new().spawn(move || keep_house(&hosting, &bells, &leaving))?;
         Ok(Self { threads, terms, left, closed: false, told: false })

@@ -70,6 +70,7 @@ pub fn alone(
     notice: &Notice,
 ) -> Report {
     let mut answer = |watch: &mut Watch<'_>| {
+        signals.hear();
         if signals.take_question() {
             terms.register.tell(&terms.log);
         }
@@ -80,6 +81,6 @@ pub fn alone(
         watch.bells.clear();
         Call::End
     };
-    let watch = Watch { bells: signals.bells(), until: None };
+    let watch = Watch { bells: vec![signals.stop(), signals.bell()], until: None };
     session::converse(peer, terms, number, deadline, &mut Attention { watch, answer: &mut answer })
 }

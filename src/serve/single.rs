@@ -36,6 +36,7 @@ impl Dispatch for Single<'_> {
         let mut attention = Attention {
             watch: Watch { bells, until: None },
             answer: &mut |watch| {
+                stopping.hear();
                 if stopping.take_question() {
                     terms.register.tell(&terms.log);
                 }

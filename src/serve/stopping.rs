@@ -60,9 +60,7 @@ impl<'s> Stopping<'s> {
     /// come.
     pub fn bells(&self) -> Vec<BorrowedFd<'s>> {
         match self.phase {
-            Phase::Serving => self.signals.bells(),
-            // Without it only the grace ends the wait.
-            Phase::Graceful => self.signals.kill().into_iter().chain([self.signals.bell()]).collect(),
+            Phase::Serving | Phase::Graceful => vec![self.signals.stop(), self.signals.bell()],
             Phase::AtOnce => vec![self.signals.bell()],
         }
     }

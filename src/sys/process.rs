@@ -241,6 +241,13 @@ pub fn raise_default(signal: i32) {
     }
 }
 
+/// Sends the calling thread a signal.
+#[cfg(test)]
+pub fn raise(signal: i32) {
+    // SAFETY: raise has no other effect than the signal's.
+    unsafe { libc::raise(signal) };
+}
+
 /// Whether a file may be executed by us (access(2), `X_OK`).
 pub fn is_executable(file: &CStr) -> io::Result<()> {
     Ok(rustix::fs::access(file, rustix::fs::Access::EXEC_OK)?)

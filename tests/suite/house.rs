@@ -28,10 +28,9 @@ const ROOMS: [Row; 11] = [
 ];
 
 /// A crate and the paths under which it may be named.
-const CRATES: [Row; 11] = [
+const CRATES: [Row; 10] = [
     ("clap", &["src/cli"]),
     ("socket2", &["src/net/"]),
-    ("signal_hook", &["src/serve/signals.rs"]),
     ("rustix", &["src/sys.rs", "src/sys/"]),
     ("libc", &["src/sys.rs", "src/sys/"]),
     ("humantime", &["src/cli", "src/trace/"]),
