@@ -6,6 +6,7 @@ pub mod refusal;
 pub mod roles;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -157,8 +158,10 @@ fn read_role(line: &[OsString]) -> Option<Command> {
 
 /// Reads the words of a role, its name first.
 fn role<R: Args>(words: &[OsString]) -> Option<R> {
-    let matches = R::augment_args(clap::Command::new("role")).try_get_matches_from(words).ok()?;
-    R::from_arg_matches(&matches).ok()
+    // It is read once: what was built for that, hundreds of small pieces, is not taken down again.
+    let mut command = ManuallyDrop::new(R::augment_args(clap::Command::new("role")));
+    let mut matches = ManuallyDrop::new(command.try_get_matches_from_mut(words).ok()?);
+    R::from_arg_matches_mut(&mut matches).ok()
 }
 
 /// The short help without its blank lines, so that it fits a screen; everything else as it is.

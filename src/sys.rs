@@ -88,8 +88,9 @@ pub fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
     })
 }
 
+/// Whether a pipe is in no file system but the kernel's own (`PIPEFS_MAGIC`, statfs(2)).
 fn is_anonymous(fd: BorrowedFd<'_>) -> bool {
-    std::fs::read_link(itself(fd)).is_ok_and(|to| to.as_os_str().as_encoded_bytes().starts_with(b"pipe:"))
+    rustix::fs::fstatfs(fd).is_ok_and(|system| system.f_type == 0x5049_5045)
 }
 
 fn itself(fd: BorrowedFd<'_>) -> String {

@@ -81,38 +81,35 @@ impl Stdio {
 impl Output {
     /// The sink for it.
     pub fn sink<'a>(self) -> Sink<'a> {
-        let is_socket = || sys::kind(sys::stdout()).is_ok_and(|kind| kind == Kind::Socket);
+        if self == Output::Dropped {
+            return Sink::nowhere();
+        }
+        let kind = sys::kind(sys::stdout()).ok();
         let finish = match self {
-            Output::Closing if is_socket() => Finish::ShutdownWrite,
+            Output::Closing if kind == Some(Kind::Socket) => Finish::ShutdownWrite,
             Output::Closing => Finish::Close,
             Output::Staying | Output::Shared | Output::Dropped => Finish::Nothing,
         };
-        let sink = || {
-            let (handle, manner) = access(sys::stdout(), true);
-            Sink::output(handle, manner, finish)
-        };
-        match self {
-            Output::Dropped => Sink::nowhere(),
-            Output::Shared => sink().at_most(PIPE_BUF),
-            Output::Closing | Output::Staying => sink(),
-        }
+        let (handle, manner) = access(sys::stdout(), kind, true);
+        let sink = Sink::output(handle, manner, finish);
+        if self == Output::Shared { sink.at_most(PIPE_BUF) } else { sink }
     }
 }
 
 /// Standard input, which is of this kind.
 pub(super) fn input<'a>(kind: Kind) -> Source<'a> {
-    let (handle, manner) = access(sys::stdin(), false);
+    let (handle, manner) = access(sys::stdin(), Some(kind), false);
     let source = Source::descriptor("standard input", handle, manner);
     // Reading a terminal from the background would stop us.
     if kind == Kind::Terminal { source.gated(sys::in_foreground) } else { source }
 }
 
-/// How a standard descriptor is used without waiting and without setting flags that others share.
-fn access<'a>(fd: BorrowedFd<'static>, write: bool) -> (Handle<'a>, Manner) {
-    let manner = match sys::kind(fd) {
-        Ok(Kind::Pipe) => Manner::NoWait,
-        Ok(Kind::Socket) => Manner::DontWait,
-        Ok(Kind::Fifo | Kind::Terminal) => match sys::reopen(fd, write) {
+/// How a standard descriptor of this kind is used without waiting and without setting flags that others share.
+fn access<'a>(fd: BorrowedFd<'static>, kind: Option<Kind>, write: bool) -> (Handle<'a>, Manner) {
+    let manner = match kind {
+        Some(Kind::Pipe) => Manner::NoWait,
+        Some(Kind::Socket) => Manner::DontWait,
+        Some(Kind::Fifo | Kind::Terminal) => match sys::reopen(fd, write) {
             Ok(own) => return (Handle::Own(own), Manner::Plain),
             // No /proc, or a terminal of somebody else's: readiness has to do.
             Err(_) => Manner::Plain,
