@@ -191,6 +191,9 @@ impl<'m> Meeting<'m> {
             relay.join(other.as_fd(), witness_beyond(log, peer, other));
         }
         relay.show_progress(terms.progress.then(|| Progress::begin(terms.task.size())).flatten());
+        if peer.accepted && !peer.transport.keeps_boundaries() {
+            relay.hear_first();
+        }
         carry(&mut relay, errand, attention)
     }
 }

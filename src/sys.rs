@@ -126,13 +126,13 @@ fn standard(fd: RawFd) -> BorrowedFd<'static> {
 
 /// Opens `/dev/null` in the place of descriptors 0, 1 and 2 that are closed, before anything else can take their number.
 pub fn open_standard() -> io::Result<()> {
-    loop {
+    // SAFETY: only asked for its flags, which fails with EBADF if it is not open.
+    while (0..3).any(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1) {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR, rustix::fs::Mode::empty())?;
-        if null.as_raw_fd() > 2 {
-            return Ok(());
-        }
+        // It has taken the lowest number that was free.
         std::mem::forget(null);
     }
+    Ok(())
 }
 
 /// Closes our copy of descriptor 0, 1 or 2 by putting `/dev/null` in its place.

@@ -191,6 +191,11 @@ impl<'a> Relay<'a> {
         self.slot = slot;
     }
 
+    /// Takes what the peer has sent already, without asking whether there is any: who came to us has mostly begun.
+    pub fn hear_first(&mut self) {
+        self.advance(Side::Peer, true);
+    }
+
     /// Goes on until the conversation is over, one of `watch` is readable, or `until` has come.
     pub fn run(&mut self, watch: &[BorrowedFd<'_>], until: Option<Instant>) -> Turn {
         loop {
