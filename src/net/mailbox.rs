@@ -24,6 +24,9 @@ const LARGEST: usize = 65_536;
 /// The receive buffer of a listener, in bytes: what comes between two looks at it must have room.
 const QUEUE: usize = 1024 * 1024;
 
+/// What a datagram counts for at least, in bytes: to the kernel the smallest is more.
+const LEAST: usize = 512;
+
 /// How a listener treats its mail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Postal {
@@ -125,15 +128,21 @@ impl Mailbox {
         let (own, others): (VecDeque<Letter>, _) = sorted;
         mine.extend(own.into_iter().map(|(_, letter)| letter));
         *waiting = others;
+        let mut kept: usize = waiting.iter().map(|(_, letter)| weight(letter)).sum();
         for from in [&*self.socket, &socket] {
+            // What was there when the sockets parted; what has come since is where it belongs.
+            let mut left = self.room;
             while let Some((other, letter)) = receive(from)? {
+                left = left.saturating_sub(weight(&letter));
                 if other.peer == way.peer {
                     mine.push_back(letter);
                 } else {
+                    kept += weight(&letter);
                     waiting.push_back((other, letter));
                 }
-                // The new socket is emptied in any case; the common one can keep what is too much.
-                if std::ptr::eq(from, &raw const *self.socket) && self.is_full(&waiting) {
+                // The common one can keep what is too much.
+                let is_common = std::ptr::eq(from, &raw const *self.socket);
+                if left == 0 || is_common && kept >= self.room {
                     break;
                 }
             }
@@ -141,10 +150,6 @@ impl Mailbox {
         let connection = Connection::between(socket, Transport::Udp, Address::Inet(way.peer), local, true);
         connection.mail.replace(mine);
         Ok(connection)
-    }
-
-    fn is_full(&self, waiting: &VecDeque<Letter>) -> bool {
-        waiting.iter().map(|(_, letter)| letter.len()).sum::<usize>() >= self.room
     }
 
     /// A conversation about one datagram, answered by letters from the common socket.
@@ -173,6 +178,10 @@ impl Mailbox {
     pub(super) fn holds_somebody(&self) -> bool {
         !self.waiting.borrow().is_empty()
     }
+}
+
+fn weight(letter: &[u8]) -> usize {
+    letter.len().max(LEAST)
 }
 
 /// The next datagram in a socket's queue. An ICMP error that waits there is about somebody who is gone: it is let go.

@@ -303,6 +303,8 @@ impl<'s> Server<'s> {
         // Whom the listener has received already no poll(2) tells of, neither to be let in nor to have room made for them.
         let held = |listener: &Listener| listener.holds_somebody() && newcomers(listener);
         if let Some(at) = self.front.listeners.iter().position(held) {
+            // They may keep coming for ever.
+            self.front.stopping.hear();
             return Some(at);
         }
         let wanted = |listener: &&Listener| newcomers(listener) || listener.carries();

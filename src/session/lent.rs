@@ -77,6 +77,8 @@ impl Lent {
         deadline: Option<Deadline>,
     ) -> Result<Self, (Box<Connection>, anyhow::Error)> {
         let log = terms.log.about(|| super::about(&peer));
+        // Before the command speaks: whoever hears it may ask for it.
+        let entered = terms.register.enter(&peer, None);
         let state = match handler::wire(
             &terms.task,
             &peer,
@@ -97,7 +99,6 @@ impl Lent {
         let witness = super::witness(&log, &peer, Leg::Peer).map(Witness::sampling);
         let ended = Err(Failure::error(Status::Failure, "the command has not ended"));
         let (first, broken, verdict) = (None, None, Verdict::InOrder);
-        let entered = terms.register.enter(&peer, None);
         Ok(Self {
             peer,
             log,

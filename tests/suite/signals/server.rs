@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, mknodat};
 use tempfile::TempDir;
@@ -99,6 +102,32 @@ fn a_forked_conversation_hears_its_own_signals_only() {
     echoes(stays, "not disturbed");
     echoes(&PeerStream::tcp(tool.addr()), "nor is the server");
     assert_eq!(tool.stderr().lines().filter(|line| line.contains("under way")).count(), 1, "{}", tool.stderr());
+}
+
+/// Those who have been received already are nobody that poll(2) would tell of: a signal is heard all the same.
+#[test]
+fn newcomers_without_end_do_not_keep_it() {
+    for (mode, size) in [("--thread", 1), ("--thread", 1400), ("--fork", 1), ("--fork", 1400)] {
+        let args = ["127.0.0.1", "0", mode, "--datagrams", "1", "--echo", "--grace", "0"];
+        let mut tool = Launch::new().announce(&["udp", "listen"], &args);
+        let senders: Vec<UdpSocket> = (0..100).map(|_| UdpSocket::bind("127.0.0.1:0").expect("bind")).collect();
+        let (addr, over, limit) = (tool.addr(), AtomicBool::new(false), Instant::now() + 4 * AT_ONCE);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) && Instant::now() < limit {
+                    // Refused once it is gone.
+                    for sender in &senders {
+                        let _ = sender.send_to(&[b'x'; 1400][..size], addr);
+                    }
+                }
+            });
+            senders[0].set_read_timeout(Some(AT_ONCE)).expect("a bound");
+            senders[0].recv(&mut [0; 2000]).expect("an answer");
+            tool.signal(Signal::TERM);
+            tool.wait_within(AT_ONCE).expect_signal(Signal::TERM);
+            over.store(true, Ordering::SeqCst);
+        });
+    }
 }
 
 fn without_conversations_it_ends_at_once(case: Case) {
