@@ -1,7 +1,7 @@
 //! The two ends of a child's pipes that a test holds: [`Capture`] listens, [`Feed`] speaks, each on
 //! a thread of its own so that neither side ever blocks the other; not a judge of what is said.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex};
@@ -17,6 +17,17 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// The moment at which a wait that begins now is a failure.
 pub(crate) fn deadline() -> Instant {
     Instant::now() + DEADLINE
+}
+
+/// Does what was interrupted again. A wait with a timeout of its own is, when the whole process is stopped and goes on,
+/// though no handler has run (signal(7)).
+pub(crate) fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 /// Waits until `fd` can be read (a byte, an end, an error), or says `false` at the deadline.

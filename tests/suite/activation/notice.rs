@@ -6,7 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use tempfile::TempDir;
 
 use super::MODES;
-use crate::capture::DEADLINE;
+use crate::capture::{DEADLINE, again};
 use crate::kernel::wait_refused;
 use crate::launch::{Launch, Stdin};
 use crate::matrix::Mode;
@@ -34,7 +34,7 @@ pub(super) fn manager(named: bool) -> (UnixDatagram, String, TempDir) {
 #[track_caller]
 pub(super) fn heard(manager: &UnixDatagram) -> String {
     let mut buffer = [0; 256];
-    let count = manager.recv(&mut buffer).expect("the manager is told");
+    let count = again(|| manager.recv(&mut buffer)).expect("the manager is told");
     String::from_utf8_lossy(&buffer[..count]).into_owned()
 }
 

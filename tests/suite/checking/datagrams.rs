@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use socket2::{Domain, Socket, Type};
 
 use super::told;
-use crate::capture::{DEADLINE, deadline, readable_by};
+use crate::capture::{DEADLINE, again, deadline, readable_by};
 use crate::launch::Launch;
 use crate::tool::Tool;
 
@@ -21,7 +21,7 @@ fn who_answers_is_open() {
     let (server, port) = socket();
     let mut tool = Launch::new().fincat(["udp", "connect", "-z", "127.0.0.1", &port]);
     let mut buffer = [0; 16];
-    let (count, peer) = server.recv_from(&mut buffer).expect("a question");
+    let (count, peer) = again(|| server.recv_from(&mut buffer)).expect("a question");
     assert_eq!(count, 0, "an empty datagram");
     server.send_to(b"whatever", peer).expect("an answer");
     let exit = tool.wait().expect(0);
@@ -33,10 +33,10 @@ fn the_payload_is_what_is_sent() {
     let (server, port) = socket();
     let mut tool = Launch::new().fincat(["udp", "connect", "-z", "--payload", r"\x01ping\n", "127.0.0.1", &port]);
     let mut buffer = [0; 16];
-    let (count, peer) = server.recv_from(&mut buffer).expect("a question");
+    let (count, peer) = again(|| server.recv_from(&mut buffer)).expect("a question");
     assert_eq!(&buffer[..count], b"\x01ping\n");
     // Lost answers are asked for again.
-    let (count, _) = server.recv_from(&mut buffer).expect("the same question");
+    let (count, _) = again(|| server.recv_from(&mut buffer)).expect("the same question");
     assert_eq!(&buffer[..count], b"\x01ping\n");
     server.send_to(b"", peer).expect("an empty answer is one");
     tool.wait().expect(0);
@@ -87,7 +87,7 @@ fn a_service_that_comes_later_is_waited_for() {
     tool.wait_line(|line| line.contains("refused"));
     let server = bound(addr);
     server.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-    let (_, peer) = server.recv_from(&mut [0; 16]).expect("a question");
+    let (_, peer) = again(|| server.recv_from(&mut [0; 16])).expect("a question");
     server.send_to(b"here", peer).expect("an answer");
     tool.wait().expect(0);
 }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tempfile::TempDir;
 
 use super::account::tell;
-use crate::capture::DEADLINE;
+use crate::capture::{DEADLINE, again};
 use crate::kernel::{children, wait_until};
 use crate::launch::{Launch, Stdin};
 use crate::matrix::{Case, Mode, Role, matrix};
@@ -150,9 +150,9 @@ fn no_datagram_is_lost_while_no_descriptor_is_free() {
 
 /// The next datagram, as text.
 #[track_caller]
-fn receive(take: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> String {
+fn receive(mut take: impl FnMut(&mut [u8]) -> io::Result<usize>) -> String {
     let mut buffer = [0; 100];
-    let count = take(&mut buffer).expect("a datagram");
+    let count = again(|| take(&mut buffer)).expect("a datagram");
     String::from_utf8_lossy(&buffer[..count]).into_owned()
 }
 

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::account::{Account, peak, tell};
 use super::amount;
-use crate::capture::{deadline, readable_by};
+use crate::capture::{again, deadline, readable_by};
 use crate::kernel::{children, wait_until};
 use crate::launch::{Stdin, Stdout};
 use crate::pattern::pattern;
@@ -89,7 +89,7 @@ fn idle(mode: &str, net: u8, count: u64, most: u64) {
         peer.shutdown(Shutdown::Write).expect("shutdown");
     }
     for mut peer in peers {
-        assert_eq!(peer.read(&mut [0; 1]).expect("an end in order"), 0);
+        assert_eq!(again(|| peer.read(&mut [0; 1])).expect("an end in order"), 0);
     }
     wait_until("no process is left", || children(tool.id()).is_empty());
     tool.signal(Signal::TERM);
@@ -118,7 +118,7 @@ fn short(mode: &[&str], net: u8, count: u64) {
         let mut peer = connect(source(net, number), addr)?;
         echoed(&peer, number)?;
         peer.shutdown(Shutdown::Write)?;
-        match peer.read(&mut [0; 1])? {
+        match again(|| peer.read(&mut [0; 1]))? {
             0 => Ok(()),
             _ => Err(io::Error::other("a byte too many")),
         }
@@ -191,7 +191,7 @@ impl Stream {
         loop {
             let is_slow = Instant::now() < until;
             let room = if is_slow { 4 << 10 } else { buffer.len() };
-            let count = source.read(&mut buffer[..room]).expect("read");
+            let count = again(|| source.read(&mut buffer[..room])).expect("read");
             if count == 0 {
                 break;
             }
@@ -290,7 +290,7 @@ fn flood(mode: &str, most: usize, count: u64) {
     wait_until("a newcomer is served", || {
         newcomer.send(b"and me?").expect("send");
         let heard = readable_by(&newcomer, Instant::now() + Duration::from_secs(1));
-        heard && newcomer.recv(&mut buffer).is_ok_and(|n| &buffer[..n] == b"and me?")
+        heard && again(|| newcomer.recv(&mut buffer)).is_ok_and(|n| &buffer[..n] == b"and me?")
     });
     let highest = peak(tool.id());
     tell(&format!(
@@ -337,7 +337,7 @@ fn a_burst_at_the_limit_is_answered() {
         tool.resume();
         for source in &sources {
             source.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-            assert_eq!(source.recv(&mut [0; 100]).expect("an answer"), 7, "{mode}");
+            assert_eq!(again(|| source.recv(&mut [0; 100])).expect("an answer"), 7, "{mode}");
         }
     }
 }
@@ -361,7 +361,7 @@ fn no_datagram_is_cut_whenever_it_comes() {
             socket.send_to(text.as_bytes(), tool.path()).expect("send");
         }
         for _ in 0..2 {
-            let count = socket.recv(&mut buffer).expect("an answer");
+            let count = again(|| socket.recv(&mut buffer)).expect("an answer");
             assert_eq!(String::from_utf8_lossy(&buffer[..count]), text);
         }
     }
