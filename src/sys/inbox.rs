@@ -1,10 +1,10 @@
 //! Signals that are read and interrupt nobody (signalfd(2)). What each of them means is for whoever reads to say.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::again;
+use super::process::set_of;
 
 /// What the kernel tells of a signal: so many bytes, of which the first four are its number.
 const LETTER: usize = size_of::<libc::signalfd_siginfo>();
@@ -18,15 +18,11 @@ impl Inbox {
     /// From now on each of `signals` waits until it is read, whatever its disposition. They are blocked in the calling
     /// thread and those that it starts, and should be in every other.
     pub fn of(signals: &[i32]) -> io::Result<Self> {
-        let mut set = MaybeUninit::uninit();
-        // SAFETY: sigemptyset writes the set whole, and the others only read or change it; the mask is this thread's.
+        let set = set_of(signals);
+        // SAFETY: both calls only read the set; the mask is this thread's.
         let fd = unsafe {
-            libc::sigemptyset(set.as_mut_ptr());
-            for signal in signals {
-                libc::sigaddset(set.as_mut_ptr(), *signal);
-            }
-            libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
-            libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+            libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+            libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
         };
         if fd == -1 {
             return Err(io::Error::last_os_error());

@@ -41,6 +41,16 @@ pub(super) fn signals(all: bool) -> libc::sigset_t {
     }
 }
 
+/// The set of these signals.
+pub(super) fn set_of(wanted: &[i32]) -> libc::sigset_t {
+    let mut set = signals(false);
+    for signal in wanted {
+        // SAFETY: the call only changes the set; what is no signal is left out.
+        unsafe { libc::sigaddset(&raw mut set, *signal) };
+    }
+    set
+}
+
 impl Child {
     pub(super) fn launched(pid: Pid, own_group: bool, launch: Box<Launch>) -> Self {
         Self { pid, own_group, launch: Some(launch) }
@@ -232,10 +242,9 @@ pub fn is_ignored(signal: i32) -> bool {
 /// a container).
 pub fn raise_default(signal: i32) {
     set_default(signal);
-    let mut own = signals(false);
-    // SAFETY: the set is one; raise and the mask concern this process only.
+    let own = set_of(&[signal]);
+    // SAFETY: raise and the mask concern this process only.
     unsafe {
-        libc::sigaddset(&raw mut own, signal);
         libc::sigprocmask(libc::SIG_UNBLOCK, &raw const own, std::ptr::null_mut());
         libc::raise(signal);
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
-use crate::capture::{DEADLINE, deadline, readable_by};
+use crate::capture::{DEADLINE, again, deadline, readable_by};
 use crate::launch::{Launch, Stdin};
 use crate::process::Process;
 
@@ -203,10 +203,9 @@ impl PeerStream {
             let ready = readable_by(&self.socket, deadline);
             assert!(ready, "the peer has {} bytes, and no more come", bytes.len());
             let room = if self.packets { buffer.len() } else { buffer.len().min(count - bytes.len()) };
-            match (&self.socket).read(&mut buffer[..room]) {
+            match again(|| (&self.socket).read(&mut buffer[..room])) {
                 Ok(0) => return (bytes, Some(Ending::Fin)),
                 Ok(n) => bytes.extend_from_slice(&buffer[..n]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {
                     return (bytes, Some(Ending::Reset));
                 }

@@ -2,7 +2,7 @@
 //! and that it never outlives its test; how it is started is `launch`, and fincat is unknown here.
 
 use std::fmt;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, ExitStatus};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) use rustix::process::Signal;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 
-use crate::capture::{Capture, DEADLINE, Feed, deadline, readable_by};
+use crate::capture::{Capture, DEADLINE, Feed, again, deadline, readable_by};
 use crate::launch::{Launch, Stdin};
 use crate::pattern::excerpt;
 
@@ -271,12 +271,7 @@ impl Outlet {
         let ready = readable_by(&self.0, deadline());
         assert!(ready, "nothing on standard output");
         let mut buffer = vec![0; (limit - bytes.len()).min(64 * 1024)];
-        let count = loop {
-            match self.0.read(&mut buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => break result.expect("read standard output"),
-            }
-        };
+        let count = again(|| self.0.read(&mut buffer)).expect("read standard output");
         bytes.extend_from_slice(&buffer[..count]);
         count > 0
     }

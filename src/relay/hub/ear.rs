@@ -60,13 +60,17 @@ impl Ear {
     pub(super) fn new(name: &str, log: &Log, limit: Limit) -> io::Result<Self> {
         let bell = Arc::new(Bell::new()?);
         let owner = Arc::new(Owner { name: name.into(), log: log.clone() });
-        Ok(Self { owner, bell, queue: VecDeque::new(), lost: 0, limit, bytes: 0 })
+        Ok(Self::empty(owner, bell, limit))
+    }
+
+    fn empty(owner: Arc<Owner>, bell: Arc<Bell>, limit: Limit) -> Self {
+        Self { owner, bell, queue: VecDeque::new(), lost: 0, limit, bytes: 0 }
     }
 
     /// What has come and what was lost, from where it stays.
     pub(super) fn part(&mut self) -> Self {
-        let (owner, bell, limit) = (Arc::clone(&self.owner), Arc::clone(&self.bell), self.limit);
-        std::mem::replace(self, Self { owner, bell, queue: VecDeque::new(), lost: 0, limit, bytes: 0 })
+        let rest = Self::empty(Arc::clone(&self.owner), Arc::clone(&self.bell), self.limit);
+        std::mem::replace(self, rest)
     }
 
     /// Whether who speaks has to wait.
